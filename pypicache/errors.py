@@ -1,0 +1,167 @@
+"""Every error pypicache raises, drawn as a tree.
+
+::
+
+    PypicacheError                      500
+    ├── ConfigError(problems)           --   never reaches a client
+    ├── BadRequest                      400
+    ├── NotAcceptable                   406
+    ├── NotFound                        404
+    │   ├── IndexNotFound
+    │   ├── ProjectNotFound
+    │   └── FileNotFound
+    ├── Denied(reason)                  403  the index says no, and says why
+    ├── UpstreamError(origin)           503  one mirror failed; never an absence
+    │   ├── UpstreamTimeout                  it was silent
+    │   ├── UpstreamRefused                  it can't be reached, or answered with a status that isn't an answer
+    │   ├── UpstreamGarbled                  its answer isn't a page, or isn't the file
+    │   └── AllUpstreamsFailed(causes)       nobody answered
+    ├── IntegrityError(expected, got)   503  bytes that aren't the ones the page promised
+    └── StoreError                      500
+        └── StoreFull                        no room; the file is streamed through instead
+
+Each class carries the status it suggests; `pypicache.web.errors` is the one place that maps an
+error to a response. A message is one line, names the thing, and holds no secret: URLs go through
+`redact` first. This module imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+_USERINFO = re.compile(r"(?<=://)[^/@\s?#]+@")
+_QUERY = re.compile(r"\?[^#\s]*")
+
+
+def redact(url: str) -> str:
+    """The URL without user, password and query, which may hold secrets (presigned links, tokens)."""
+    return _QUERY.sub("?…", _USERINFO.sub("", url))
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Hostile text made fit for a log line or an error body: printable, one line, at most `limit` characters."""
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: limit + 1])
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+class PypicacheError(Exception):
+    """The base of every error of this package."""
+
+    status: ClassVar[int] = 500
+    """The HTTP status that suits the error, if it gets as far as a client."""
+
+
+class ConfigError(PypicacheError):
+    """The configuration has problems; `problems` holds one printable line for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class BadRequest(PypicacheError):
+    """The request itself is malformed."""
+
+    status = 400
+
+
+class NotAcceptable(PypicacheError):
+    """No form that the client accepts can be made (RFC 9110 section 15.5.7)."""
+
+    status = 406
+
+
+class NotFound(PypicacheError):
+    """What was asked for is known not to exist."""
+
+    status = 404
+
+
+class IndexNotFound(NotFound):
+    """No index of that name is configured."""
+
+
+class ProjectNotFound(NotFound):
+    """Every mirror that answered says there is no such project.
+
+    `confirmed` when that is final: two mirrors say so, or none is left that could know better.
+    """
+
+    def __init__(self, message: str, *, confirmed: bool = False) -> None:
+        self.confirmed = confirmed
+        super().__init__(message)
+
+
+class FileNotFound(NotFound):
+    """The project's page lists no such file."""
+
+
+class Denied(PypicacheError):
+    """The project or file exists, and the index does not hand it out; the message is the reason."""
+
+    status = 403
+
+
+class UpstreamError(PypicacheError):
+    """A mirror failed to answer. Silence isn't absence: this never means that something doesn't exist.
+
+    `origin` is the mirror's name; `retry_after` what it asked for, in seconds, if it did.
+    """
+
+    status = 503
+
+    def __init__(self, origin: str, message: str, *, retry_after: float | None = None) -> None:
+        self.origin = origin
+        self.retry_after = retry_after
+        super().__init__(f"{origin}: {one_line(message)}" if origin else one_line(message))
+
+
+class UpstreamTimeout(UpstreamError):
+    """The mirror was silent for longer than its timeouts allow."""
+
+
+class UpstreamRefused(UpstreamError):
+    """The mirror can't be reached, or its status is neither an answer nor an absence."""
+
+    def __init__(
+        self, origin: str, message: str, *, http_status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        self.http_status = http_status
+        super().__init__(origin, message, retry_after=retry_after)
+
+
+class UpstreamGarbled(UpstreamError):
+    """The mirror answered with something that isn't what was asked for."""
+
+
+class AllUpstreamsFailed(UpstreamError):
+    """No mirror answered; `causes` holds how each one failed, in the order they were tried."""
+
+    def __init__(self, what: str, causes: Sequence[UpstreamError]) -> None:
+        self.causes = tuple(causes)
+        waits = [cause.retry_after for cause in causes if cause.retry_after is not None]
+        tried = "; ".join(str(cause) for cause in causes) or "no mirror to ask"
+        PypicacheError.__init__(self, one_line(f"{what}: {tried}", 1000))
+        self.origin = ""
+        self.retry_after = min(waits) if waits else None
+
+
+class IntegrityError(PypicacheError):
+    """The bytes that arrived are not the ones that the page promised."""
+
+    status = 503
+
+    def __init__(self, what: str, *, expected: str, got: str) -> None:
+        self.expected = expected
+        self.got = got
+        super().__init__(f"{one_line(what)}: expected {one_line(expected)}, got {one_line(got)}")
+
+
+class StoreError(PypicacheError):
+    """The cache directory can't be used."""
+
+
+class StoreFull(StoreError):
+    """There is no room for these bytes in the cache."""

@@ -1,0 +1,101 @@
+"""What happened, as values: whoever wants to know (log, metrics, tests) is a callable that takes one.
+
+This module imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRefreshed:
+    """A mirror was asked for a page and gave one, or said that it is unchanged."""
+
+    index: str
+    project: str
+    origin: str
+    changed: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageServedStale:
+    """No mirror answered, so an old page was used; `reason` says how they failed."""
+
+    index: str
+    project: str
+    age: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorFailed:
+    """A mirror failed to give a page or a file, and the next one is asked."""
+
+    origin: str
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStored:
+    """A file arrived whole, agreed with its digest, and was published."""
+
+    filename: str
+    sha256: str
+    size: int
+    origin: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRejected:
+    """Bytes came that aren't the ones the page promised; they were thrown away."""
+
+    filename: str
+    origin: str
+    expected: str
+    got: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferResumed:
+    """A download broke at `offset` and goes on, from the same mirror or another."""
+
+    filename: str
+    origin: str
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFailed:
+    """A download ended without its file."""
+
+    filename: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreTrouble:
+    """The cache directory misbehaves; serving goes on without what it would have kept."""
+
+    where: str
+    reason: str
+
+
+Event = (
+    PageRefreshed
+    | PageServedStale
+    | MirrorFailed
+    | FileStored
+    | FileRejected
+    | TransferResumed
+    | TransferFailed
+    | StoreTrouble
+)
+
+Observer = Callable[[Event], None]
+"""Takes an event, quickly, on the event loop; must not raise."""

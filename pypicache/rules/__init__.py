@@ -1,0 +1,19 @@
+"""Decisions: pure functions from facts and `now` to an answer.
+
+Nothing here awaits, opens a file, asks the clock or logs; a test reads the imports and holds that.
+
+===========  ==================================================================
+ranges       Range and If-Range: which bytes of a file a request wants
+conditional  If-None-Match, and requests that insist on a fresh answer
+freshness    whether a held page goes out, and whether mirrors are asked first
+retry        Retry-After: how long a mirror wants to be left alone
+breaker      closed, open, half-open: whether a mirror is worth asking
+resume       whether a response may continue the bytes of a broken download
+addresses    where a link out of a page may lead: no inner networks
+redirects    where a redirect may lead
+policy       what of a project an index hands out
+===========  ==================================================================
+
+Times are seconds, instants are seconds on one clock of the caller's choice, headers are text as it
+came or None when absent. All of that text is hostile, and none of it makes a rule raise.
+"""
