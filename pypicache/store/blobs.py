@@ -1,0 +1,114 @@
+"""The seam for files' bytes: a blob is immutable and named by its SHA-256; a spool is one that is still arriving.
+
+A digest names its bytes for ever: that sentence is what makes caching files legal. So a blob is
+never changed, only added and removed, and the same wheel in two indexes is one blob.
+
+Both are read the same way, by file descriptor and offset: whoever sends a file needs no `isinstance`.
+`disk` and `memory` implement the store; one contract suite runs over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pypicache.errors import StoreError
+
+
+class SpoolBusy(StoreError):
+    """Another process, or another task of this one, is writing the spool of that key: follow it, or come back."""
+
+
+class Blob(Protocol):
+    """A stored file, open for reading: it stays readable while it's open, whatever the store does."""
+
+    sha256: str
+    size: int
+
+    def fileno(self) -> int:
+        """A descriptor for pread and sendfile; its own offset means nothing."""
+        ...
+
+    def close(self) -> None:
+        """Give the descriptor back; more than once is fine."""
+        ...
+
+
+class Spool(Protocol):
+    """A file that is arriving: one writer puts bytes at offsets, any number of readers pread what is there.
+
+    Owned by its writer until `BlobStore.publish` or `discard`. Readers that hold the descriptor
+    (`os.dup`) can read on after either.
+    """
+
+    key: str
+    size: int | None
+    """The whole size, when known; space for it is reserved."""
+
+    def fileno(self) -> int:
+        """A descriptor for pread and sendfile."""
+        ...
+
+    async def write(self, offset: int, buffers: Sequence[bytes]) -> None:
+        """Put these bytes there, off the loop. Raises StoreFull or StoreError."""
+        ...
+
+    async def digest(self, algorithm: str) -> str:
+        """The hexadecimal digest of all that was written from offset 0 on, computed off the loop.
+
+        sha256 is kept up to date while bytes arrive in order; any other algorithm reads the file once.
+        """
+        ...
+
+    async def reset(self, size: int | None) -> None:
+        """Forget all bytes and start again, with another size if need be."""
+        ...
+
+    async def discard(self) -> None:
+        """Remove it; nothing of it stays on disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """What a scan tells of a stored blob: times are seconds since the epoch."""
+
+    sha256: str
+    size: int
+    used_at: float
+
+
+class BlobStore(Protocol):
+    """Where blobs are kept."""
+
+    def open(self, sha256: str, size: int | None = None) -> Blob | None:
+        """The blob, opened; None when it isn't there or its file can't be right (a link, a directory, another `size`).
+
+        Cheap enough for the event loop: one open and one fstat. What can't be right is set aside, never served.
+        """
+        ...
+
+    async def spool(self, key: str, size: int | None) -> Spool:
+        """A fresh spool for the download called `key`, with space reserved.
+
+        Raises SpoolBusy while another writer has it, StoreFull or StoreError.
+        """
+        ...
+
+    async def publish(self, spool: Spool, sha256: str) -> Blob:
+        """Make the spool's bytes the blob of that digest, atomically; the caller has verified them.
+
+        The first one wins: publishing what is there already is fine. The spool is used up when this returns;
+        when it raises, the spool is still the caller's to discard. A digest or size that is known to be
+        another is refused with IntegrityError.
+        """
+        ...
+
+    async def delete(self, sha256: str) -> bool:
+        """Remove the blob; whether it was there. Open ones stay readable."""
+        ...
+
+    def scan(self) -> Iterator[BlobInfo]:
+        """Every blob, in no order; blocking, for use off the loop."""
+        ...

@@ -1,0 +1,225 @@
+"""A file that is arriving (`FileSpool`) and one that is stored (`FileBlob`), by their descriptors.
+
+The disk and the memory store differ only in where such a file comes from and how its name goes away;
+everything between is here.
+
+A spool's own state is touched on the event loop only, except for the running hash, which the writing
+threads share under a lock. Its descriptor is closed once, after the last thread that uses it has
+ended: a number closed under a running pwritev would be another file's by the time it writes.
+
+::
+
+    filling --publish or discard--> closing --last thread ended--> closed
+
+It may not know of paths, names or locks beyond what it is given to call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from pypicache.errors import IntegrityError, StoreError
+from pypicache.store.files import hash_into, store_error, write_at
+from pypicache.store.reserve import reserve
+from pypicache.store.threads import Threads
+
+T = TypeVar("T")
+
+
+class FileBlob:
+    """A stored file, open. Implements `blobs.Blob`; owns its descriptor."""
+
+    def __init__(self, sha256: str, size: int, fd: int) -> None:
+        self.sha256 = sha256
+        self.size = size
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """The descriptor, for pread and sendfile. Raises ValueError when closed."""
+        if self._fd < 0:
+            raise ValueError("the blob is closed")
+        return self._fd
+
+    def close(self) -> None:
+        """Give the descriptor back; more than once is fine."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        # A daemon that forgets descriptors dies of it in the end: close, and tell the developer.
+        if getattr(self, "_fd", -1) >= 0:
+            warnings.warn(
+                f"blob {self.sha256[:16]} was never closed", ResourceWarning, source=self, stacklevel=2
+            )
+            self.close()
+
+
+class FileSpool:
+    """Implements `blobs.Spool` over an open file, which it owns from here on.
+
+    `remove` takes the file's name away, if it still is this file's, given the descriptor; it is called in a
+    thread. `closed` is called on the event loop when the descriptor has been closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        size: int | None,
+        fd: int,
+        threads: Threads,
+        remove: Callable[[int], None],
+        closed: Callable[[], object],
+        reserves: bool = True,
+    ) -> None:
+        self.key = key
+        self.size = size
+        self._fd = fd
+        self._threads = threads
+        self._remove = remove
+        self._on_closed = closed
+        self._reserves = reserves
+        self._jobs = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self._lock = threading.Lock()
+        self._hash = hashlib.sha256()
+        self._hashed = 0  # the running hash covers bytes [0, _hashed)
+        self._end = 0
+
+    @property
+    def end(self) -> int:
+        """Where the last byte that was written ends."""
+        return self._end
+
+    def fileno(self) -> int:
+        """The descriptor, for pread, sendfile and dup. Raises ValueError when closed."""
+        if self._closing:
+            raise ValueError("the spool is closed")
+        return self._fd
+
+    async def write(self, offset: int, buffers: Sequence[bytes]) -> None:
+        """Put these bytes there: one hop to a thread, which hashes too. Raises StoreFull or StoreError."""
+        await self.run(lambda: self._write(offset, tuple(buffers)))
+
+    async def idle(self) -> None:
+        """Wait until no thread works on it, for those whose callers were cancelled too."""
+        await self._idle.wait()
+
+    async def digest(self, algorithm: str) -> str:
+        """The hexadecimal digest of bytes [0, end). Raises StoreError, also for an algorithm that isn't known."""
+        await self.idle()
+        return await self.run(lambda: self._digest(algorithm))
+
+    async def reset(self, size: int | None) -> None:
+        """Forget all bytes and start again, with room for `size`. Raises StoreFull or StoreError."""
+        await self.idle()  # a write whose caller was cancelled must not land after this
+        self.size = size
+        await self.run(self.start_over)
+
+    async def discard(self) -> None:
+        """Remove it; readers that duplicated the descriptor can read on. More than once is fine."""
+        if self._closing:
+            return
+        try:
+            await self.run(lambda: self._remove(self._fd))
+        except OSError as error:
+            raise store_error("the cache can't remove a partial file", error) from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the descriptor and its lock as soon as no thread uses them; the name stays."""
+        if self._closing:
+            return
+        self._closing = True
+        if not self._jobs:
+            self._close_now()
+
+    async def run(self, work: Callable[[], T], *, undo: Callable[[T], object] | None = None) -> T:
+        """Do it in a thread, with the descriptor kept open meanwhile. Raises StoreError when closed."""
+        if self._closing:
+            raise StoreError("the spool is closed")
+        self._jobs += 1
+        self._idle.clear()
+        return await self._threads.run(work, undo=undo, ended=self._ended)
+
+    def _ended(self) -> None:
+        self._jobs -= 1
+        if not self._jobs:
+            self._idle.set()
+            if self._closing:
+                self._close_now()
+
+    def _close_now(self) -> None:
+        # A reader's duplicate shares the lock, so it wouldn't fall with this descriptor: it is given up by name.
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        finally:
+            os.close(self._fd)
+            self._on_closed()
+
+    # In a thread, from here on.
+
+    def start_over(self) -> None:
+        """Empty the file and reserve its space; blocking."""
+        try:
+            os.ftruncate(self._fd, 0)
+            with self._lock:
+                self._hash, self._hashed, self._end = hashlib.sha256(), 0, 0
+            if self.size and self._reserves:
+                reserve(self._fd, self.size)
+        except OSError as error:
+            raise store_error("the cache has no room for a download", error) from error
+
+    def _write(self, offset: int, buffers: Sequence[bytes]) -> None:
+        with self._lock:
+            if offset < self._hashed:  # bytes that were hashed are about to change
+                self._hash, self._hashed = hashlib.sha256(), 0
+        try:
+            length = write_at(self._fd, offset, buffers)
+        except OSError as error:
+            raise store_error("the cache can't write a download", error) from error
+        with self._lock:
+            self._end = max(self._end, offset + length)
+            if offset == self._hashed:
+                for buffer in buffers:
+                    self._hash.update(buffer)
+                self._hashed += length
+
+    def _digest(self, algorithm: str) -> str:
+        try:
+            if algorithm == "sha256":
+                with self._lock:  # what arrived out of order is caught up with
+                    running = self._hash.copy()
+                    hash_into(running, self._fd, self._hashed, self._end)
+                    self._hash, self._hashed = running, self._end
+                    return running.hexdigest()
+            hasher = hashlib.new(algorithm, usedforsecurity=False)
+            hash_into(hasher, self._fd, 0, self._end)
+            return hasher.hexdigest()
+        except OSError as error:
+            raise store_error("the cache can't read a download back", error) from error
+        except (ValueError, TypeError) as error:
+            raise StoreError(f"no digest by {algorithm!r}") from error
+
+    def settle(self, sha256: str) -> None:
+        """Make the file exactly its bytes, and refuse what is known not to be `sha256`; blocking.
+
+        The caller of publish has verified it; this costs nothing and catches the caller that has not.
+        """
+        if self.size is not None and self._end != self.size:
+            raise IntegrityError("a download", expected=f"{self.size} bytes", got=f"{self._end}")
+        with self._lock:
+            if self._hashed == self._end and (got := self._hash.hexdigest()) != sha256:
+                raise IntegrityError("a download", expected=sha256, got=got)
+        os.ftruncate(self._fd, self._end)  # gives back what was reserved beyond the end

@@ -1,0 +1,518 @@
+"""The disk store where it is more than the contract: damage, locks, full disks, kills, owners."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import resource
+import stat
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from pypicache.errors import StoreError, StoreFull
+from pypicache.events import Event, StoreTrouble
+from pypicache.store.blobs import SpoolBusy
+from pypicache.store.disk import DiskBlobStore
+from pypicache.store.parts import part_name
+from pypicache.store.spool import FileSpool
+from tests.store.conftest import Program, open_descriptors
+
+DATA = b"the bytes of a wheel " * 1000
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+async def store(root: Path, events: list[Event]) -> AsyncIterator[DiskBlobStore]:
+    async with DiskBlobStore(root, observe=events.append) as opened:
+        yield opened
+
+
+def place(root: Path, sha256: str = SHA256) -> Path:
+    return root / "blobs" / "sha256" / sha256[:2] / sha256[2:4] / sha256
+
+
+async def publish(store: DiskBlobStore, data: bytes = DATA, key: str = "key") -> str:
+    sha256 = hashlib.sha256(data).hexdigest()
+    spool = await store.spool(key, len(data))
+    await spool.write(0, [data])
+    (await store.publish(spool, sha256)).close()
+    return sha256
+
+
+def files_below(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
+
+
+async def test_the_layout(store: DiskBlobStore, root: Path) -> None:
+    await publish(store)
+    assert files_below(root) == {"format", f"blobs/sha256/{SHA256[:2]}/{SHA256[2:4]}/{SHA256}"}
+    spool = await store.spool("key", 10)
+    assert f"spool/{part_name('key')}" in files_below(root)
+    await spool.discard()
+    assert os.listdir(root / "spool") == []
+
+
+async def test_nobody_else_may_read_or_write(root: Path) -> None:
+    """Directories are 0700 and files 0600, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        async with DiskBlobStore(root) as store:
+            await publish(store)
+            spool = await store.spool("key", 10)
+            modes = {stat.S_IMODE(path.lstat().st_mode) for path in [root, *root.rglob("*")] if path.is_dir()}
+            assert modes == {0o700}
+            modes = {stat.S_IMODE(path.lstat().st_mode) for path in root.rglob("*") if path.is_file()}
+            assert modes == {0o600}
+            await spool.discard()
+    finally:
+        os.umask(before)
+
+
+async def test_a_blob_survives_a_restart(store: DiskBlobStore, root: Path) -> None:
+    await publish(store)
+    async with DiskBlobStore(root) as again:
+        blob = again.open(SHA256, len(DATA))
+        assert blob is not None
+        blob.close()
+
+
+# What stands where a blob should be (L7)
+
+
+@pytest.mark.parametrize("what", ["symlink", "dangling symlink", "fifo", "directory"])
+async def test_what_can_not_be_a_blob_is_set_aside_and_replaced(
+    store: DiskBlobStore, root: Path, what: str, tmp_path: Path, events: list[Event]
+) -> None:
+    """Without following it, without hanging, without touching what it points at."""
+    path = place(root)
+    path.parent.mkdir(parents=True)
+    elsewhere = tmp_path / "secret"
+    elsewhere.write_bytes(DATA)
+    match what:
+        case "symlink":
+            path.symlink_to(elsewhere)
+        case "dangling symlink":
+            path.symlink_to("nowhere")
+        case "fifo":
+            os.mkfifo(path)
+        case _:
+            path.mkdir()
+            (path / "inside").write_bytes(DATA)
+    assert store.open(SHA256, len(DATA)) is None
+    assert not os.path.lexists(path)
+    assert len(events) == 1
+    assert isinstance(events[0], StoreTrouble)
+    assert elsewhere.read_bytes() == DATA
+    await publish(store)
+    blob = store.open(SHA256, len(DATA))
+    assert blob is not None
+    blob.close()
+
+
+@pytest.mark.parametrize("what", ["symlink", "fifo", "directory"])
+async def test_a_publish_replaces_what_can_not_be_a_blob(store: DiskBlobStore, root: Path, what: str) -> None:
+    path = place(root)
+    path.parent.mkdir(parents=True)
+    match what:
+        case "symlink":
+            path.symlink_to("nowhere")
+        case "fifo":
+            os.mkfifo(path)
+        case _:
+            path.mkdir()
+    await publish(store)
+    assert path.read_bytes() == DATA
+    assert not path.is_symlink()
+
+
+@pytest.mark.parametrize("length", [0, 1, len(DATA) - 1, len(DATA) + 1])
+async def test_a_truncated_or_grown_blob_is_set_aside(
+    store: DiskBlobStore, root: Path, length: int, events: list[Event]
+) -> None:
+    await publish(store)
+    os.truncate(place(root), length)
+    assert store.open(SHA256, len(DATA)) is None
+    await store.settled()
+    assert not place(root).exists()
+    assert len(os.listdir(root / "quarantine")) == 1
+    assert len(events) == 1
+    await publish(store)
+    assert place(root).read_bytes() == DATA
+
+
+async def test_a_page_that_lies_about_the_size_evicts_nothing(
+    store: DiskBlobStore, root: Path, events: list[Event]
+) -> None:
+    """The digest is the truth; another index's file isn't lost to a wrong size on a hostile page."""
+    await publish(store)
+    for _ in range(3):
+        assert store.open(SHA256, 12) is None
+        await store.settled()
+    assert events == []
+    blob = store.open(SHA256, len(DATA))
+    assert blob is not None
+    blob.close()
+
+
+async def test_a_publish_heals_a_damaged_blob(store: DiskBlobStore, root: Path) -> None:
+    await publish(store)
+    with place(root).open("r+b") as file:
+        file.write(b"X")
+    await publish(store)
+    assert place(root).read_bytes() == DATA
+
+
+async def test_the_quarantine_is_bounded(store: DiskBlobStore, root: Path) -> None:
+    for n in range(40):
+        sha256 = await publish(store, b"%d" % n)
+        os.truncate(place(root, sha256), 0)
+        assert store.open(sha256, 5) is None
+        await store.settled()
+    assert len(os.listdir(root / "quarantine")) == 16
+
+
+async def test_a_scan_passes_over_what_is_no_blob(store: DiskBlobStore, root: Path, tmp_path: Path) -> None:
+    await publish(store)
+    blobs = root / "blobs" / "sha256"
+    (tmp_path / "outside" / "cd").mkdir(parents=True)
+    (tmp_path / "outside" / "cd" / ("c" * 64)).write_bytes(DATA)
+    (blobs / "cc").symlink_to(tmp_path / "outside")
+    (blobs / "stray").write_bytes(b"")
+    (place(root).parent / "README").write_bytes(b"")
+    (place(root).parent / ("d" * 64)).symlink_to(place(root))
+    os.mkfifo(place(root).parent / ("e" * 64))
+    found = list(store.scan())
+    assert [(info.sha256, info.size) for info in found] == [(SHA256, len(DATA))]
+    assert found[0].used_at >= place(root).stat().st_mtime
+
+
+# Spools, locks and kills (L8, L25)
+
+HOLD = """
+import asyncio, sys
+from pathlib import Path
+from pypicache.store.disk import DiskBlobStore
+async def main():
+    async with DiskBlobStore(Path(sys.argv[1])) as store:
+        spool = await store.spool("key", 1000)
+        await spool.write(0, [b"partial"])
+        print("held", flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+async def test_another_process_holds_the_spool_until_it_dies(
+    store: DiskBlobStore, root: Path, program: Program
+) -> None:
+    other = program(HOLD, root)
+    assert other.stdout is not None
+    assert await asyncio.to_thread(other.stdout.readline) == "held\n"
+    with pytest.raises(SpoolBusy):
+        await store.spool("key", 1000)
+    async with DiskBlobStore(root):  # a third one starts, and sweeps nothing that is held
+        assert (root / "spool" / part_name("key")).read_bytes() == b"partial"
+    other.kill()
+    await asyncio.to_thread(other.wait)
+    await publish(store)
+    assert place(root).read_bytes() == DATA
+
+
+async def test_a_start_sweeps_what_a_dead_writer_left(root: Path, program: Program) -> None:
+    other = program(HOLD, root)
+    assert other.stdout is not None
+    assert await asyncio.to_thread(other.stdout.readline) == "held\n"
+    other.kill()
+    await asyncio.to_thread(other.wait)
+    (root / "spool" / "link.part").symlink_to("nowhere")
+    os.mkfifo(root / "spool" / "fifo.part")
+    async with DiskBlobStore(root):
+        assert os.listdir(root / "spool") == []
+
+
+PUBLISH = """
+import asyncio, hashlib, sys
+from pathlib import Path
+from pypicache.store.disk import DiskBlobStore
+async def main():
+    async with DiskBlobStore(Path(sys.argv[1])) as store:
+        print("ready", flush=True)
+        for n in range(10**6):
+            data = b"%d " % n * 5000
+            spool = await store.spool("key", len(data))
+            await spool.write(0, [data])
+            (await store.publish(spool, hashlib.sha256(data).hexdigest())).close()
+            print(n, flush=True)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3, 5, 8, 13, 21, 34])
+async def test_a_kill_while_publishing_leaves_whole_blobs_only(
+    root: Path, program: Program, lines: int
+) -> None:
+    other = program(PUBLISH, root)
+    assert other.stdout is not None
+    for _ in range(lines):
+        told = await asyncio.to_thread(other.stdout.readline)
+    other.kill()
+    await asyncio.to_thread(other.wait)
+    async with DiskBlobStore(root) as store:
+        assert os.listdir(root / "spool") == []
+        found = {info.sha256 for info in store.scan()}
+        for sha256 in found:
+            assert hashlib.sha256(place(root, sha256).read_bytes()).hexdigest() == sha256
+        count = 0 if told == "ready\n" else int(told) + 1
+        published = {hashlib.sha256(b"%d " % n * 5000).hexdigest() for n in range(count)}
+        assert published <= found
+
+
+@pytest.mark.parametrize("what", ["symlink", "fifo", "directory"])
+async def test_a_spool_s_name_that_is_taken_by_something_else(
+    store: DiskBlobStore, root: Path, what: str, tmp_path: Path
+) -> None:
+    path = root / "spool" / part_name("key")
+    elsewhere = tmp_path / "secret"
+    elsewhere.write_bytes(DATA)
+    match what:
+        case "symlink":
+            path.symlink_to(elsewhere)
+        case "fifo":
+            os.mkfifo(path)
+        case _:
+            path.mkdir()
+    await publish(store, b"other bytes")
+    assert elsewhere.read_bytes() == DATA
+
+
+async def test_a_spool_whose_name_was_taken_away_publishes_nothing(store: DiskBlobStore, root: Path) -> None:
+    """Another process may have begun a file of that name: it must not be published as ours."""
+    spool = await store.spool("key", len(DATA))
+    await spool.write(0, [DATA])
+    path = root / "spool" / part_name("key")
+    path.unlink()
+    path.write_bytes(b"somebody else's")
+    with pytest.raises(StoreError):
+        await store.publish(spool, SHA256)
+    await spool.discard()
+    assert path.read_bytes() == b"somebody else's"
+    assert store.open(SHA256) is None
+
+
+async def test_space_is_reserved_and_what_is_not_used_given_back(store: DiskBlobStore, root: Path) -> None:
+    """The size tells how far the bytes have come, not how many will."""
+    size = 1 << 20
+    spool = await store.spool("key", size)
+    status = os.fstat(spool.fileno())
+    assert status.st_size == 0
+    reserved = status.st_blocks * 512
+    assert reserved == 0 or reserved >= size  # not every file system can
+    await spool.write(0, [DATA])
+    assert os.fstat(spool.fileno()).st_size == len(DATA)
+    spool.size = None
+    (await store.publish(spool, SHA256)).close()
+    assert place(root).stat().st_blocks * 512 < size
+
+
+# Descriptors
+
+
+async def test_a_cancelled_write_keeps_its_descriptor_until_its_thread_ends(
+    store: DiskBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number that was closed under a running pwritev is the next file's."""
+    begun, go_on = threading.Event(), threading.Event()
+    written: list[bytes] = []
+    pwritev = os.pwritev
+
+    def slow(fd: int, buffers: list[bytes], offset: int) -> int:
+        begun.set()
+        assert go_on.wait(10)
+        count = pwritev(fd, buffers, offset)
+        written.append(os.pread(fd, 100, 0))
+        return count
+
+    monkeypatch.setattr(os, "pwritev", slow)
+    before = open_descriptors()
+    spool = await store.spool("key", None)
+    fd = spool.fileno()
+    write = asyncio.create_task(spool.write(0, [b"bytes"]))
+    assert await asyncio.to_thread(begun.wait, 10)
+    write.cancel()
+    await asyncio.gather(write, return_exceptions=True)
+    await spool.discard()
+    assert os.fstat(fd).st_nlink == 0  # removed, and open still
+    go_on.set()
+    await spool.idle()
+    assert written == [b"bytes"]
+    assert open_descriptors() == before
+
+
+async def test_a_cancelled_claim_leaves_nothing(store: DiskBlobStore, root: Path) -> None:
+    before = open_descriptors()
+    for steps in range(8):
+        claim = asyncio.create_task(store.spool("key", 100))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        claim.cancel()
+        (result,) = await asyncio.gather(claim, return_exceptions=True)
+        if not isinstance(result, BaseException):
+            await result.discard()
+        await (await claim_when_free(store)).discard()
+    assert open_descriptors() == before
+    assert os.listdir(root / "spool") == []
+
+
+async def claim_when_free(store: DiskBlobStore) -> FileSpool:
+    while True:
+        try:
+            return await store.spool("key", 100)
+        except SpoolBusy:
+            await asyncio.sleep(0)
+
+
+async def test_a_forgotten_blob_is_closed_and_told(store: DiskBlobStore) -> None:
+    await publish(store)
+    before = open_descriptors()
+    blob = store.open(SHA256)
+    assert open_descriptors() == before + 1
+    with pytest.warns(ResourceWarning, match="never closed"):
+        del blob
+    assert open_descriptors() == before
+
+
+# Full disks (L1)
+
+
+async def test_a_full_disk_says_so_and_recovers(small_disk: Path) -> None:
+    root = small_disk / "cache"
+    async with DiskBlobStore(root) as store:
+        with pytest.raises(StoreFull):
+            spool = await store.spool("large", 8 << 20)
+            await spool.write(0, [bytes(8 << 20)])
+        spool = await store.spool("of unknown size", None)
+        with pytest.raises(StoreFull):
+            await spool.write(0, [bytes(8 << 20)])
+        await spool.discard()
+        await publish(store)
+        assert place(root).read_bytes() == DATA
+
+
+async def test_no_room_for_a_file_of_that_size(store: DiskBlobStore, root: Path) -> None:
+    """RLIMIT_FSIZE fails a write as a full disk does, also where no file system can be mounted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    spool = await store.spool("key", None)
+    await spool.write(0, [b"x" * 1000])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(StoreFull):
+            await spool.write(1000, [bytes(100_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.pread(spool.fileno(), 1000, 0) == b"x" * 1000
+    await spool.reset(len(DATA))
+    await spool.write(0, [DATA])
+    (await store.publish(spool, SHA256)).close()
+
+
+async def test_more_than_the_disk_has_is_refused_before_a_byte(store: DiskBlobStore, root: Path) -> None:
+    before = open_descriptors()
+    with pytest.raises(StoreFull):
+        await store.spool("key", 1 << 60)
+    assert os.listdir(root / "spool") == []
+    assert open_descriptors() == before
+
+
+# The directory
+
+
+async def refused(root: Path) -> str:
+    before = open_descriptors()
+    with pytest.raises(StoreError) as caught:
+        async with DiskBlobStore(root):
+            pass
+    assert open_descriptors() == before
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+async def test_a_directory_that_others_can_write_to_is_refused(root: Path, mode: int) -> None:
+    root.mkdir()
+    root.chmod(mode)
+    assert f"chmod go-w {root}" in await refused(root)
+
+
+async def test_a_directory_inside_that_others_can_write_to_is_refused(root: Path) -> None:
+    async with DiskBlobStore(root):
+        pass
+    (root / "spool").chmod(0o777)
+    assert f"chmod go-w {root / 'spool'}" in await refused(root)
+
+
+async def test_a_directory_of_another_user_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.mkdir()
+    us = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: us + 1)
+    text = await refused(root)
+    assert f"belongs to user {us}" in text
+    assert "cache.dir" in text
+
+
+async def test_a_file_in_place_of_the_directory_is_refused(root: Path) -> None:
+    root.write_bytes(b"")
+    assert "not a directory" in await refused(root)
+
+
+async def test_a_linked_directory_of_ours_is_fine(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "large disk").mkdir(mode=0o700)
+    root.symlink_to(tmp_path / "large disk")
+    async with DiskBlobStore(root) as store:
+        await publish(store)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("2\n", "later pypicache"), ("999", "later"), ("one\n", "number")]
+)
+async def test_a_directory_of_another_format_is_refused(root: Path, text: str, said: str) -> None:
+    async with DiskBlobStore(root) as store:
+        await publish(store)
+    (root / "format").write_text(text)
+    assert said in await refused(root)
+    assert place(root).exists()
+
+
+@pytest.mark.parametrize("text", ["1", "1\n", "", "\n"])
+async def test_a_directory_of_this_format_is_read(root: Path, text: str) -> None:
+    async with DiskBlobStore(root) as store:
+        await publish(store)
+    (root / "format").write_text(text)
+    async with DiskBlobStore(root) as store:
+        blob = store.open(SHA256)
+        assert blob is not None
+        blob.close()
+    assert (root / "format").read_text().strip() == "1"
+
+
+async def test_the_lock_is_not_inherited(store: DiskBlobStore, root: Path, program: Program) -> None:
+    spool = await store.spool("key", 10)
+    assert not os.get_inheritable(spool.fileno())
+    await spool.discard()
+    with (root / "spool" / part_name("key")).open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(SpoolBusy):
+            await store.spool("key", 10)
