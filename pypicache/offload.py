@@ -1,0 +1,112 @@
+"""Work that would hold up the event loop goes elsewhere, by its weight.
+
+A thread doesn't keep the loop free from a big page: msgspec holds the GIL through a call, and 6 MB
+pages gave lags of 16 to 158 ms with parsing threads, 8 with a process. So work over a megabyte goes to one
+helper process, started on demand and ended when idle; smaller work to one thread; a trifle is done at once.
+
+Functions that go to the helper are module-level and pure, their arguments and results bytes or small values.
+This module imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import signal
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+INLINE = 32 << 10
+"""Bytes up to which work is done on the loop: about a millisecond of parsing, less than a thread's hop costs in latency."""
+
+THREAD = 1 << 20
+"""Bytes up to which work goes to the thread; above, to the helper process."""
+
+IDLE = 60.0
+"""Seconds without work after which the helper process ends."""
+
+
+def _ignore_interrupts() -> None:
+    """The daemon decides when its helper ends, not the terminal's Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Offload:
+    """Runs pure functions where they do no harm. Use as an async context manager."""
+
+    def __init__(self, *, inline: int = INLINE, thread: int = THREAD, idle: float = IDLE) -> None:
+        self._inline = inline
+        self._thread_limit = thread
+        self._idle = idle
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="offload")
+        self._process: ProcessPoolExecutor | None = None
+        self._busy = 0
+        self._ending: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_process()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def helper_running(self) -> bool:
+        """Whether the helper process is there at the moment."""
+        return self._process is not None
+
+    async def run(self, weight: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `work` where its `weight` in bytes sends it. What it raises comes back as it was."""
+        if weight <= self._inline:
+            return work(*args, **kwargs)
+        loop = asyncio.get_running_loop()
+        if weight <= self._thread_limit:
+            return await loop.run_in_executor(self._thread, _call, work, args, kwargs)
+        try:
+            return await self._in_process(work, args, kwargs)
+        except BrokenExecutor:
+            # The helper was killed (out of memory, most likely, or an operator). Once more in a fresh one.
+            log.warning("the helper process died; starting another")
+            self._end_process()
+            return await self._in_process(work, args, kwargs)
+
+    async def _in_process(
+        self, work: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> T:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+        if self._process is None:
+            self._process = ProcessPoolExecutor(
+                1, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+            )
+        self._busy += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._process, _call, work, args, kwargs)
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._ending = asyncio.get_running_loop().call_later(self._idle, self._end_process)
+
+    def _end_process(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+        if self._process is not None:
+            self._process.shutdown(wait=False, cancel_futures=True)
+            self._process = None
+
+
+def _call(work: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
+    return work(*args, **kwargs)

@@ -1,0 +1,127 @@
+"""The seam between what an index does and where its facts and bytes come from.
+
+A `Source` answers for one index: a single remote (`client.Client`), or replicas of it
+(`mirrors.Mirrors`). The rest of the package sees only this, and tests put a fake here.
+
+Three answers are kept apart everywhere: a page (`Listing`), "unchanged" (`NotModified`), and
+"there is no such project" (`ProjectNotFound`, only ever on a 404 or 410). Everything else is an
+`UpstreamError`, which never means absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from pypicache.simple.model import File, ProjectName
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """How to ask one origin whether a page has changed (RFC 9110 section 13)."""
+
+    origin: str
+    """The mirror these came from; they say nothing to another one."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+    body_digest: str | None = None
+    """SHA-256 of the body as it came, in hexadecimal: what decides "unchanged" where the mirror gives neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A project's page as one origin gave it."""
+
+    page: bytes
+    """The page as `simple.model.dump` writes it: parsed and checked, links absolute, nothing rewritten."""
+
+    validators: Validators
+    age: float = 0.0
+    """Seconds that the page had spent in caches on its way here (the Age header), clamped to a sane range."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """The page is what `known` says; `validators` are the ones to keep from now on."""
+
+    validators: Validators
+    age: float = 0.0
+
+
+class Body(Protocol):
+    """An open response with (part of) a file's bytes, content coding removed from nothing: as the mirror sent them.
+
+    Used as an async context manager; leaving it gives the connection back or drops it.
+    """
+
+    origin: str
+    status: int
+    """200, 206 or 416; any other status was raised as an error."""
+    start: int
+    """The offset of the first byte in the file: 0 for a 200."""
+    total: int | None
+    """The file's whole size by Content-Length or Content-Range; None when the mirror doesn't say."""
+    content_range: str | None
+    """The Content-Range header as it came, for `rules.resume`."""
+    content_length: int | None
+    """The number of bytes that this response has; None when the mirror doesn't say."""
+    etag: str | None
+    """The mirror's strong ETag, for If-Range; None when it has none or a weak one."""
+    content_encoding: str | None
+    """The coding that the mirror put on the bytes although none was asked for; None as it should be."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes as they arrive, in pieces of the network's size.
+
+        Raises UpstreamTimeout when the mirror falls silent, UpstreamRefused when the connection breaks
+        or ends before its Content-Length.
+        """
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Copy(Protocol):
+    """One mirror's copy of one file."""
+
+    origin: str
+    """The mirror's name."""
+
+    connections: int
+    """How many connections one large file may use there at a time."""
+
+    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> Body:
+        """Ask for bytes [start, stop) of the file, all of it when start is 0 and stop None.
+
+        A mirror may ignore the range: look at the body's `status` and `start`. Raises FileNotFound for
+        a 404 or 410 (that mirror's fault, if its page lists the file), UpstreamError for all else.
+        """
+        ...
+
+
+class Source(Protocol):
+    """One index, wherever it is."""
+
+    async def project(self, name: ProjectName, known: Validators | None = None) -> Listing | NotModified:
+        """The project's page, or NotModified if `known` still holds.
+
+        Raises ProjectNotFound when the answer is a confirmed no, UpstreamError when there is no answer.
+        """
+        ...
+
+    def copies(
+        self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False
+    ) -> Sequence[Copy]:
+        """Where the file (or its sidecar) can be had, in order of preference.
+
+        `file` is as the page from `origin` lists it; another mirror's copy is looked up on that mirror's
+        own page, by name and digest, when it is opened.
+        """
+        ...

@@ -1,0 +1,83 @@
+"""Copies and bodies whose fate is reported, so that a mirror's breaker learns from downloads too.
+
+A download's outcome is known long after it was opened, in somebody else's hands: these wrappers pass everything
+through and tell `report` once for each opening, with the error or with None for success. Success means that bytes
+came and nothing went wrong up to the end of the body or up to where the reader had enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Self
+
+from pypicache.errors import UpstreamError
+from pypicache.upstream.source import Body, Copy
+
+Report = Callable[[UpstreamError | None], None]
+
+
+class WatchedCopy:
+    """A `Copy` that reports what became of it."""
+
+    def __init__(self, copy: Copy, report: Report, opening: Callable[[], None]) -> None:
+        self.origin = copy.origin
+        self.connections = copy.connections
+        self._copy = copy
+        self._report = report
+        self._opening = opening
+
+    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> Body:
+        """As the copy's; `opening` is called first."""
+        self._opening()
+        try:
+            body = await self._copy.open(start, stop, if_range=if_range)
+        except UpstreamError as error:
+            self._report(error)
+            raise
+        return WatchedBody(body, self._report)
+
+
+class WatchedBody:
+    """A `Body` that reports how it ended."""
+
+    def __init__(self, body: Body, report: Report) -> None:
+        self.origin = body.origin
+        self.status = body.status
+        self.start = body.start
+        self.total = body.total
+        self.content_range = body.content_range
+        self.content_length = body.content_length
+        self.etag = body.etag
+        self.content_encoding = body.content_encoding
+        self._body = body
+        self._report = report
+        self._reported = False
+        self._came = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body's bytes."""
+        try:
+            async for piece in self._body.chunks():
+                self._came = True
+                yield piece
+        except UpstreamError as error:
+            self._tell(error)
+            raise
+        self._came = True
+
+    async def __aenter__(self) -> Self:
+        await self._body.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._body.__aexit__(kind, error, trace)
+        if self._came:
+            self._tell(None)
+
+    def _tell(self, error: UpstreamError | None) -> None:
+        if not self._reported:
+            self._reported = True
+            self._report(error)

@@ -1,0 +1,249 @@
+"""One mirror's connections: sends GETs, follows redirects by hand, and keeps secrets where they belong.
+
+Two lanes, so that large files never hold up pages, and in each lane a session for every route: to the mirror's
+own origin, to everybody else, by sockets that are guarded (`pypicache.upstream.guard`), and to a proxy. Each hop of
+a redirect picks its session anew and is judged by `rules.redirects`.
+
+Nothing is decompressed here (`unpack` does it for pages, with limits; a file's bytes stay as they came) and no
+header of a client's ever gets in: the set is made here. Credentials and configured headers go to the mirror's own
+origin only; a User-Agent that lets requests through a firewall goes everywhere. All failures come out as
+`UpstreamError`; it doesn't know pages, files or what a status means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from pypicache import __version__
+from pypicache.errors import ConfigError, UpstreamRefused
+from pypicache.rules.addresses import Network
+from pypicache.rules.redirects import Refused, follow, same_origin
+from pypicache.rules.retry import retry_after
+from pypicache.upstream.egress import Egress, tls
+from pypicache.upstream.faults import FAULTS, BadLink, ForbiddenAddress, refusal, translate
+from pypicache.upstream.guard import Guard, SocketFactory, plain_socket
+
+Lane = Literal["pages", "files"]
+
+LIMITS: Mapping[Lane, int] = {"pages": 32, "files": 64}
+"""Connections to one host, in each lane."""
+
+Route = Literal["own", "foreign", "proxy"]
+
+DNS_TTL = 60
+KEEPALIVE = 60.0
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_URL = 8000
+_WIRE_ERRORS = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A response that isn't a redirect, its body unread, and the URL that it came from. Whoever has it closes it."""
+
+    response: aiohttp.ClientResponse
+    url: str
+
+    def header(self, name: str) -> str | None:
+        """That header's first value."""
+        return self.response.headers.get(name)
+
+
+class Wire:
+    """The sessions of one mirror. Use as an async context manager.
+
+    `url` is the index's root and may hold a user and password (then `username` and `password` must be absent).
+    Timeouts are seconds: `connect_timeout` for one connection, `read_timeout` for silence between two reads.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        url: str,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 20.0,
+        username: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        allow_private: Sequence[Network] = (),
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        via: str | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self.url, from_url = _without_userinfo(url)
+        self.read_timeout = read_timeout
+        self._connect_timeout = connect_timeout
+        self._head_timeout = 2 * connect_timeout + read_timeout
+        self._ca_file = ca_file
+        self._wall_clock = wall_clock
+        self._guard = Guard(url=self.url, allow=allow_private)
+        self._egress = Egress(origin=name, proxy=proxy, trust_env=trust_env)
+        self._own_headers = {key.title(): value for key, value in (headers or {}).items()}
+        agent = self._own_headers.get("User-Agent", f"pypicache/{__version__}")
+        self._everywhere = {"User-Agent": agent} if via is None else {"User-Agent": agent, "Via": via}
+        authorization = _authorization(username, password, token) or from_url
+        if authorization is not None:
+            self._own_headers["Authorization"] = authorization
+        self._sessions: dict[tuple[Lane, Route], aiohttp.ClientSession] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the sessions; no connection is made. Raises ConfigError when `ca_file` can't be used."""
+        sockets: dict[Route, SocketFactory] = {
+            "own": self._guard.own_socket,
+            "foreign": self._guard.foreign_socket,
+            "proxy": plain_socket,
+        }
+        for route, factory in sockets.items():
+            verify = await self._verify(alone=route == "own")
+            for lane in LIMITS:
+                session = self._session(lane, factory, verify=verify)
+                self._sessions[lane, route] = await self._stack.enter_async_context(session)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def resolve(self, link: str) -> str:
+        """A page's link as a URL fit to be sent: verbatim but for what can't be. Raises BadLink.
+
+        Judged as a redirect from the mirror would be: http and https only, no user name, no way from https to http.
+        """
+        target = follow(self.url, link, hops=0)
+        if isinstance(target, Refused):
+            raise BadLink(self.name, target.reason.replace("redirect", "link"))
+        return target
+
+    async def get(self, url: str, *, lane: Lane, headers: Mapping[str, str]) -> Reply:
+        """GET `url`, verbatim, through at most five redirects. Raises UpstreamError for all that isn't a response.
+
+        `headers` are this request's own and win over all others.
+        """
+        hops = 0
+        while True:
+            response = await self._send(url, lane, headers)
+            if response.status not in _REDIRECTS:
+                return Reply(response, url)
+            location = response.headers.get("Location")
+            response.release()
+            target = follow(url, location, hops=hops)
+            if isinstance(target, Refused):
+                raise BadLink(self.name, target.reason)
+            url, hops = target, hops + 1
+
+    def refusal(self, reply: Reply, what: str = "") -> UpstreamRefused:
+        """The error for a reply whose status is neither an answer nor an absence; closes the reply."""
+        reply.response.release()
+        wait = retry_after(reply.header("Retry-After"), self._wall_clock())
+        return refusal(self.name, reply.response.status, reply.response.reason, what=what, retry_after=wait)
+
+    async def _send(self, url: str, lane: Lane, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """One hop: within a time limit of its own up to the end of the head, since a head may drip for ever.
+
+        A connection that breaks before its answer is tried once more, afresh: GET is idempotent (RFC 9110 section 9.2.2).
+        """
+        try:
+            async with asyncio.timeout(self._head_timeout):
+                try:
+                    return await self._request(url, lane, headers)
+                except aiohttp.ClientConnectorError:
+                    raise
+                except _WIRE_ERRORS:
+                    return await self._request(url, lane, headers)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise translate(
+                error, self.name, silence=f"no connection within {self._connect_timeout:g} s"
+            ) from error
+        except aiohttp.ServerTimeoutError as error:
+            raise translate(error, self.name, silence=f"no answer within {self.read_timeout:g} s") from error
+        except FAULTS as error:
+            raise translate(error, self.name, silence=f"no answer within {self._head_timeout:g} s") from error
+
+    async def _request(self, url: str, lane: Lane, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        if len(url) > _MAX_URL:
+            raise BadLink(self.name, "a URL that is too long")
+        own = same_origin(url, self.url)
+        if not own:
+            try:
+                self._guard.check_literal(url)
+            except ForbiddenAddress as error:
+                raise BadLink(self.name, error.reason) from error
+        sent = {**self._everywhere, **(self._own_headers if own else {}), **headers}
+        proxy = self._egress.proxy_for(url)
+        if proxy is None:
+            session = self._sessions[lane, "own" if own else "foreign"]
+            return await session.get(URL(url, encoded=True), headers=sent, allow_redirects=False)
+        secret = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+        if urlsplit(url).scheme == "http":
+            sent.update(secret)  # without a tunnel the request itself is what the proxy reads
+        return await self._sessions[lane, "proxy"].get(
+            URL(url, encoded=True), headers=sent, allow_redirects=False, proxy=proxy.url, proxy_headers=secret
+        )
+
+    async def _verify(self, *, alone: bool) -> ssl.SSLContext | bool:
+        """The TLS context for a route. The mirror itself must answer to its `ca_file` alone; others may also to the system's."""
+        try:
+            return await asyncio.to_thread(tls, self._ca_file, alone=alone)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise ConfigError([f"{self.name}: ca_file {self._ca_file}: {why}"]) from error
+
+    def _session(
+        self, lane: Lane, socket_factory: SocketFactory, *, verify: ssl.SSLContext | bool
+    ) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            ssl=verify,
+            limit=0,
+            limit_per_host=LIMITS[lane],
+            ttl_dns_cache=DNS_TTL,
+            keepalive_timeout=KEEPALIVE,
+            socket_factory=socket_factory,
+        )
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=None, sock_connect=self._connect_timeout, sock_read=self.read_timeout
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            auto_decompress=False,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+
+def _authorization(username: str | None, password: str | None, token: str | None) -> str | None:
+    """The Authorization header: basic (RFC 7617) or bearer (RFC 6750)."""
+    if token is not None:
+        return f"Bearer {token}"
+    if username is None and password is None:
+        return None
+    return aiohttp.encode_basic_auth(username or "", password or "")
+
+
+def _without_userinfo(url: str) -> tuple[str, str | None]:
+    """The URL without user and password, and the Authorization header that they make."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, None
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return bare, _authorization(unquote(parts.username or ""), unquote(parts.password or ""), None)
