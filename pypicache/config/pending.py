@@ -1,0 +1,41 @@
+"""Settings that are checked and accepted, and that nothing acts on yet.
+
+A file that sets one of these to something other than its default is told so. Deleting a line here is
+all that a setting needs once something acts on it. `*` stands for an index's name or a mirror's place.
+This module imports nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+PENDING: Final[Mapping[str, str]] = {
+    "server.workers": "one process serves",
+    "server.public_url": "links are relative, legacy JSON isn't served",
+    "server.trusted_proxies": "X-Forwarded-* headers are ignored",
+    "server.max_connections": "connections aren't counted",
+    "server.accel": "files are sent by this process",
+    "server.accel_group": "files are sent by this process",
+    "cache.max_size": "nothing is evicted",
+    "cache.min_free": "nothing is evicted",
+    "cache.max_age": "nothing is evicted",
+    "cache.scrub": "stored files aren't hashed again",
+    "cache.pin": "nothing is evicted",
+    "log.file": "logs go to standard error",
+    "admin.users": "nothing can be changed over HTTP",
+    "auth.users": "everyone may read",
+    "auth.tokens": "everyone may read",
+    "auth.token_files": "everyone may read",
+    "auth.anonymous": "everyone may read",
+    "indexes.*.auth": "everyone may read",
+    "indexes.*.layers": "an index with layers isn't served",
+    "indexes.*.quota": "nothing is evicted",
+    "indexes.*.web_url": "there is no status page to link from",
+    "indexes.*.synthesize_metadata": "sidecars come from mirrors only",
+    "indexes.*.mirrors.*.proxy": "mirrors are reached directly",
+    "indexes.*.mirrors.*.netrc": "the netrc file isn't read",
+    "indexes.*.mirrors.*.connections": "a file comes over one connection",
+    "indexes.*.mirrors.*.serves": "every mirror serves pages and files",
+}
+"""The setting, and what is done instead."""
