@@ -1,0 +1,253 @@
+"""One index's pages: kept, refreshed, and never lost to a bad answer.
+
+Kept are the page as the origin meant it (parsed, unfiltered, links absolute) and, apart from it, what is
+known about it (`Entry`): when it was last confirmed, by which mirror, with which validators. So a 304
+rewrites a few hundred bytes, and one page serves every form.
+
+`freshness.assess` decides what to do with a held page; this module does it. Requests for one project share
+one question to the mirrors, which goes on when they leave. A page is replaced only by a page, or by an absence
+that a mirror stated; an outage changes nothing. It knows no HTTP and no concrete mirror.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from pypicache.errors import ProjectNotFound, UpstreamError
+from pypicache.events import Observer, PageRefreshed, PageServedStale
+from pypicache.index.entry import Entry, Outcome, Page
+from pypicache.index.shelf import Shelf
+from pypicache.index.tasks import Tasks
+from pypicache.rules import freshness
+from pypicache.rules.freshness import Freshness, Windows
+from pypicache.simple.model import ProjectName
+from pypicache.store.pages import PageStore
+from pypicache.upstream.source import Listing, NotModified, Source
+
+ANSWER_WITHIN = 12.0
+"""Seconds after which a client is answered, one way or another: pip gives up at 15. The question goes on behind."""
+
+
+class Catalog:
+    """The pages of one index. Use as an async context manager."""
+
+    def __init__(
+        self,
+        *,
+        index: str,
+        source: Source,
+        store: PageStore,
+        windows: Windows,
+        clock: Callable[[], float],
+        observer: Observer,
+        offline: bool = False,
+    ) -> None:
+        self.index = index
+        self._source = source
+        self._shelf = Shelf(index=index, store=store)
+        self._windows = windows
+        self._clock = clock
+        self._observer = observer
+        self._offline = offline
+        self._flights: dict[ProjectName, asyncio.Task[Entry]] = {}
+        self._tasks = Tasks()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tasks.__aexit__(kind, error, trace)
+
+    async def page(self, project: ProjectName, *, revalidate: bool = False) -> Page:
+        """The project's page. `revalidate`: the client wants the mirrors asked now (at most once in 5 s they are).
+
+        Raises ProjectNotFound for a confirmed absence, UpstreamError when no mirror answers and nothing usable is held.
+        """
+        entry = await self._shelf.entry(project)
+        match self._assess(project, entry, revalidate=revalidate):
+            case Freshness.FRESH:
+                assert entry is not None
+                return await self._answer(project, entry, Outcome.HIT)
+            case Freshness.ASK_WITHIN_PATIENCE:
+                assert entry is not None
+                return await self._ask(project, entry, patience=self._windows.patience)
+            case Freshness.ASK_FIRST:
+                return await self._ask(project, entry, patience=ANSWER_WITHIN)
+            case Freshness.GONE:
+                return await self._ask(project, None, patience=ANSWER_WITHIN)
+
+    async def held(self, project: ProjectName) -> Page | None:
+        """The page as it is held, whatever its age, without asking anyone; None when there is none or the project is gone."""
+        entry = await self._shelf.entry(project)
+        if (
+            entry is None
+            or entry.page_digest is None
+            or (data := await self._shelf.page(entry.page_digest)) is None
+        ):
+            return None
+        return self._page(project, entry, data, Outcome.HIT)
+
+    async def absent(self, project: ProjectName) -> bool:
+        """Whether the project is recorded as not there, whatever the record's age."""
+        entry = await self._shelf.entry(project)
+        return entry is not None and entry.absent
+
+    def refresh_behind(self, project: ProjectName) -> None:
+        """Have the page asked for in the background, if it is older than its `ttl` or not held at all."""
+        entry = self._shelf.at_hand(project)
+        if self._offline or project in self._flights or self._assess(project, entry) is Freshness.FRESH:
+            return
+        if entry is None or self._clock() - entry.asked_at >= freshness.ASK_LIMIT:
+            self._start(project, entry)
+
+    # What is held
+
+    def _assess(self, project: ProjectName, entry: Entry | None, *, revalidate: bool = False) -> Freshness:
+        if entry is None:
+            return Freshness.GONE
+        if entry.denied_at is not None:
+            # Someone said it is gone. It is shown until that is confirmed, and asked about again soon.
+            due = self._clock() - entry.asked_at >= self._windows.negative_ttl
+            return Freshness.ASK_FIRST if due and not self._offline else Freshness.FRESH
+        if entry.absent:
+            return freshness.assess_absence(
+                checked_at=entry.checked_at,
+                asked_at=entry.asked_at,
+                now=self._clock(),
+                windows=self._windows,
+                revalidate=revalidate,
+                offline=self._offline,
+            )
+        return freshness.assess(
+            checked_at=entry.checked_at,
+            asked_at=entry.asked_at,
+            now=self._clock(),
+            windows=self._windows,
+            jitter=freshness.jitter(f"{self.index}/{project}"),
+            revalidate=revalidate,
+            offline=self._offline,
+        )
+
+    def _page(
+        self, project: ProjectName, entry: Entry, data: bytes, outcome: Outcome, *, collapsed: bool = False
+    ) -> Page:
+        assert entry.page_digest is not None
+        return Page(
+            project=project,
+            data=data,
+            digest=entry.page_digest,
+            origin=entry.origin,
+            checked_at=entry.checked_at,
+            outcome=outcome,
+            collapsed=collapsed,
+        )
+
+    async def _answer(
+        self, project: ProjectName, entry: Entry, outcome: Outcome, *, collapsed: bool = False
+    ) -> Page:
+        if entry.page_digest is None:
+            raise ProjectNotFound(f"{self.index} has no project {project}")
+        data = await self._shelf.page(entry.page_digest)
+        if data is None:
+            # The entry outlived its page (evicted, or damaged on disk): as if nothing were held.
+            self._shelf.forget(project)
+            return await self._ask(project, None, patience=ANSWER_WITHIN)
+        return self._page(project, entry, data, outcome, collapsed=collapsed)
+
+    # Asking the mirrors
+
+    async def _ask(self, project: ProjectName, held: Entry | None, *, patience: float) -> Page:
+        """Ask, wait for at most `patience` seconds, and use what is held when that brings nothing."""
+        if self._offline:
+            raise UpstreamError("", f"{self.index} is offline and {project} isn't in the cache")
+        collapsed = project in self._flights
+        flight = self._flights.get(project) or self._start(project, held)
+        done, _ = await asyncio.wait({flight}, timeout=patience)
+        if not done:
+            if held is None:
+                raise UpstreamError(
+                    "", f"{self.index}: no mirror answered for {project} within {patience:g} s", retry_after=2
+                )
+            return await self._answer(project, held, Outcome.STALE, collapsed=collapsed)
+        try:
+            entry = flight.result()
+        except UpstreamError as error:
+            if held is None or held.absent:
+                raise
+            now = self._clock()
+            self._observer(
+                PageServedStale(
+                    index=self.index, project=project, age=now - held.checked_at, reason=str(error)
+                )
+            )
+            return await self._answer(project, held, Outcome.STALE_IF_ERROR, collapsed=collapsed)
+        return await self._answer(
+            project, entry, Outcome.REVALIDATED if held else Outcome.MISS, collapsed=collapsed
+        )
+
+    def _start(self, project: ProjectName, held: Entry | None) -> asyncio.Task[Entry]:
+        flight = self._tasks.start(self._refresh(project, held), name=f"page of {project}")
+        self._flights[project] = flight
+        flight.add_done_callback(lambda _: self._flights.pop(project, None))
+        return flight
+
+    async def _refresh(self, project: ProjectName, held: Entry | None) -> Entry:
+        """Ask the mirrors and record what they say. Raises UpstreamError, having changed nothing but `asked_at`."""
+        known = held.validators if held is not None and not held.absent else None
+        began = self._clock()
+        try:
+            answer = await self._source.project(project, known)
+        except ProjectNotFound as error:
+            return self._shelf.keep(project, self._denied(held, error))
+        except UpstreamError:
+            if held is not None:
+                self._shelf.note(project, msgspec.structs.replace(held, asked_at=self._clock()))
+            raise
+        now = self._clock()
+        entry, page = self._confirmed(answer, held, now)
+        self._observer(
+            PageRefreshed(
+                index=self.index,
+                project=project,
+                origin=entry.origin,
+                changed=held is None or entry.page_digest != held.page_digest,
+                seconds=now - began,
+            )
+        )
+        return self._shelf.keep(project, entry, page)
+
+    def _confirmed(
+        self, answer: Listing | NotModified, held: Entry | None, now: float
+    ) -> tuple[Entry, bytes | None]:
+        validators = answer.validators
+        page = answer.page if isinstance(answer, Listing) else None
+        unchanged = held.page_digest if held is not None else None
+        digest = hashlib.sha256(page).hexdigest() if page is not None else unchanged
+        assert digest is not None, "unchanged, compared with nothing"
+        entry = Entry(
+            checked_at=now - answer.age,
+            asked_at=now,
+            page_digest=digest,
+            origin=validators.origin,
+            etag=validators.etag,
+            last_modified=validators.last_modified,
+            body_digest=validators.body_digest,
+        )
+        return entry, page
+
+    def _denied(self, held: Entry | None, error: ProjectNotFound) -> Entry:
+        now = self._clock()
+        if held is None or held.absent or error.confirmed:
+            return Entry(checked_at=now, asked_at=now)
+        if held.denied_at is not None and now - held.denied_at >= self._windows.negative_ttl:
+            return Entry(checked_at=now, asked_at=now)
+        return msgspec.structs.replace(held, asked_at=now, denied_at=held.denied_at or now)

@@ -1,0 +1,109 @@
+"""Files of all indexes: stored, in flight, or to be fetched.
+
+The library owns the downloads: at most one of an object at a time, whoever asks and whoever leaves. Two
+indexes that list the same bytes share one blob and one download. It knows what a file is, not which
+page said so (that is the index's business), and no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from pypicache.errors import FileNotFound, UpstreamError
+from pypicache.events import Observer
+from pypicache.index.reader import Reader, Stored
+from pypicache.index.tasks import Tasks
+from pypicache.index.transfer import Transfer
+from pypicache.simple.model import File
+from pypicache.store.blobs import BlobStore
+from pypicache.upstream.source import Copy
+
+
+class Library:
+    """Files by digest. Use as an async context manager: leaving ends the downloads."""
+
+    def __init__(self, *, store: BlobStore, observer: Observer) -> None:
+        self._store = store
+        self._observer = observer
+        self._tasks = Tasks()
+        self._transfers: dict[str, Transfer] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tasks.__aexit__(kind, error, trace)
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """The downloads in flight."""
+        return tuple(self._transfers.values())
+
+    def stored(self, sha256: str | None, size: int | None) -> Stored | None:
+        """The file of that digest, if it is in the cache."""
+        blob = self._store.open(sha256, size) if sha256 else None
+        return Stored(blob) if blob is not None else None
+
+    def joined(self, file: File) -> Reader | None:
+        """A reader of the download in flight, if there is one."""
+        transfer = self._transfers.get(key_of(file))
+        return Reader(transfer) if transfer is not None else None
+
+    def fetch(
+        self, file: File, copies: Sequence[Copy], *, max_size: int | None = None
+    ) -> tuple[Reader, asyncio.Task[str]]:
+        """A reader of a new download, and its task: the SHA-256 of what it publishes. Await that through `asyncio.shield`."""
+        transfer = Transfer(
+            key=key_of(file),
+            file=file,
+            copies=copies,
+            store=self._store,
+            observer=self._observer,
+            max_size=max_size,
+        )
+        reader = Reader(transfer)
+        self._transfers[transfer.key] = transfer
+        task = self._tasks.start(self._own(transfer), name=f"transfer of {file.filename}")
+        return reader, task
+
+    async def _own(self, transfer: Transfer) -> str:
+        try:
+            return await transfer.run()
+        finally:
+            # Stored files are found before transfers are looked at, so nobody can fall between the two.
+            del self._transfers[transfer.key]
+            if not transfer.readers:
+                transfer.close()
+
+    async def size_of(self, file: File, copies: Sequence[Copy]) -> int | None:
+        """The size of a file whose page doesn't tell, by asking for one byte; None when no mirror says it.
+
+        Never by HEAD: some mirrors send another Content-Length there than with the file.
+        """
+        if (transfer := self._transfers.get(key_of(file))) is not None and transfer.size is not None:
+            return transfer.size
+        failure: UpstreamError | None = None
+        for copy in copies:
+            try:
+                async with await copy.open(0, 1) as body:
+                    return body.total
+            except UpstreamError as error:
+                failure = error
+            except FileNotFound as error:
+                failure = UpstreamError(copy.origin, str(error))
+        if failure is not None:
+            raise failure
+        return None
+
+
+def key_of(file: File) -> str:
+    """What names the bytes of a file that may not be here yet: its digest, else where it is."""
+    best = file.best_digest
+    return str(best) if best is not None else "url:" + hashlib.sha256(file.url.encode()).hexdigest()

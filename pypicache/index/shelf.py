@@ -1,0 +1,88 @@
+"""Where one index's pages are held: in memory as far as there is room, and all of them in the page store.
+
+An `Entry` says what is known of a page; the page itself is kept apart from it, under its digest, so that confirming
+a page rewrites a few hundred bytes and an unchanged page is never written again. It decides nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from pypicache.index.entry import Entry
+from pypicache.index.lru import ByteLRU
+from pypicache.simple.model import ProjectName
+from pypicache.store.pages import PageStore
+
+ENTRIES = 4 << 20
+"""Bytes of entries held in memory."""
+
+PAGES = 48 << 20
+"""Bytes of pages held in memory."""
+
+
+class Shelf:
+    """The entries and pages of the index called `index`."""
+
+    def __init__(self, *, index: str, store: PageStore) -> None:
+        self._index = index
+        self._store = store
+        self._entries: ByteLRU[ProjectName, Entry] = ByteLRU(ENTRIES)
+        self._pages: ByteLRU[str, bytes] = ByteLRU(PAGES)
+
+    def at_hand(self, project: ProjectName) -> Entry | None:
+        """What memory knows of the project's page."""
+        return self._entries.get(project)
+
+    async def entry(self, project: ProjectName) -> Entry | None:
+        """What is known of the project's page; None when nothing is."""
+        entry = self._entries.get(project)
+        if entry is None and (data := await self._store.get(self._key(project))) is not None:
+            try:
+                entry = msgspec.msgpack.decode(data, type=Entry)
+            except msgspec.MsgspecError:
+                return None  # written by another version, or damaged: the mirrors know
+            # A question that was answered meanwhile knows better than the disk.
+            entry = self._entries.get(project) or entry
+            self._entries.put(project, entry, _weight(data))
+        return entry
+
+    async def page(self, digest: str) -> bytes | None:
+        """The page of that digest; None when it isn't there any more."""
+        data = self._pages.get(digest)
+        if data is None and (data := await self._store.get(_page_key(digest))) is not None:
+            if hashlib.sha256(data).hexdigest() != digest:
+                return None
+            self._pages.put(digest, data, len(data))
+        return data
+
+    def keep(self, project: ProjectName, entry: Entry, page: bytes | None = None) -> Entry:
+        """Hold the entry, and its page if it is a new one."""
+        data = msgspec.msgpack.encode(entry)
+        values = {self._key(project): data}
+        if page is not None and entry.page_digest is not None:
+            self._pages.put(entry.page_digest, page, len(page))
+            values[_page_key(entry.page_digest)] = page
+        self._entries.put(project, entry, _weight(data))
+        self._store.put(values)
+        return entry
+
+    def note(self, project: ProjectName, entry: Entry) -> None:
+        """Hold the entry in memory only: what it adds needn't outlive a restart."""
+        self._entries.put(project, entry, _weight(msgspec.msgpack.encode(entry)))
+
+    def forget(self, project: ProjectName) -> None:
+        """Let go of the entry in memory."""
+        self._entries.drop(project)
+
+    def _key(self, project: ProjectName) -> str:
+        return f"entry:{self._index}:{project}"
+
+
+def _page_key(digest: str) -> str:
+    return f"page:{digest}"
+
+
+def _weight(data: bytes) -> int:
+    return len(data) + 300  # about what an object of such small strings costs beyond them

@@ -1,0 +1,123 @@
+"""The log: where lines go, and which events become lines.
+
+An operator's log, on standard error: mirrors that fail, files that are rejected, what the daemon does about
+it. Requests have a log of their own (`web.access`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Literal, Protocol
+
+from pypicache.errors import one_line
+from pypicache.events import (
+    Event,
+    FileRejected,
+    FileStored,
+    MirrorFailed,
+    PageRefreshed,
+    PageServedStale,
+    StoreTrouble,
+    TransferFailed,
+    TransferResumed,
+)
+
+log = logging.getLogger("pypicache.events")
+
+
+class Settings(Protocol):
+    """The part of the configuration that this module reads."""
+
+    @property
+    def level(self) -> str:
+        """The least severe messages to log."""
+        ...
+
+    @property
+    def format(self) -> Literal["text", "json"]:
+        """Lines for people, or one JSON object a line."""
+        ...
+
+
+class _TextFormatter(logging.Formatter):
+    """`time level message`; a traceback follows on lines of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z")
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+class _OneLine(logging.Filter):
+    """Malformed requests reach aiohttp's logger with a traceback each: anyone could flood the log. One line will do."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.name == "aiohttp.server":
+            error = record.exc_info[1]
+            record.msg, record.args, record.exc_info = (
+                "request refused: %s",
+                (one_line(str(error), 200),),
+                None,
+            )
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
+def setup(settings: Settings) -> None:
+    """Send the log to standard error, in the configured form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if settings.format == "json" else _TextFormatter())
+    handler.addFilter(_OneLine())
+    logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+
+
+def to_log(event: Event) -> None:
+    """The observer that writes what an operator wants to know."""
+    match event:
+        case FileStored():
+            log.info(
+                "stored %s, %d bytes from %s in %.1f s",
+                event.filename,
+                event.size,
+                event.origin,
+                event.seconds,
+            )
+        case PageRefreshed():
+            change = "changed" if event.changed else "unchanged"
+            log.debug("%s: %s from %s is %s", event.index, event.project, event.origin, change)
+        case PageServedStale():
+            log.warning(
+                "%s: %s served from %.0f s ago: %s", event.index, event.project, event.age, event.reason
+            )
+        case MirrorFailed():
+            log.warning("mirror failed for %s: %s", event.what, event.reason)
+        case FileRejected():
+            log.error(
+                "rejected %s from %s: expected %s, got %s",
+                event.filename,
+                event.origin,
+                event.expected,
+                event.got,
+            )
+        case TransferResumed():
+            log.warning("%s broke at byte %d and goes on: %s", event.filename, event.offset, event.reason)
+        case TransferFailed():
+            log.warning("no download of %s: %s", event.filename, event.reason)
+        case StoreTrouble():
+            log.error("cache trouble: %s: %s", event.where, event.reason)

@@ -1,0 +1,192 @@
+"""The composition root: a `Config` becomes a running service. The only module that knows everything.
+
+Everything else gets what it needs in its constructor. Lifetimes are one stack, opened in order and closed in
+reverse: first no new connections, then running responses end, then downloads, then the stores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+
+from pypicache import __version__
+from pypicache.config import schema
+from pypicache.errors import PypicacheError
+from pypicache.events import Observer
+from pypicache.index.catalog import Catalog
+from pypicache.index.index import Index
+from pypicache.index.library import Library
+from pypicache.index.lru import ByteLRU
+from pypicache.index.rendering import Rendering
+from pypicache.log import setup as setup_log
+from pypicache.log import to_log
+from pypicache.offload import Offload
+from pypicache.rules.freshness import Windows
+from pypicache.store.disk import DiskBlobStore
+from pypicache.store.diskpages import DiskPageStore
+from pypicache.store.links import LinkStore
+from pypicache.upstream.client import Client
+from pypicache.upstream.mirrors import Mirrors
+from pypicache.upstream.wire import Wire
+from pypicache.web.access import AccessLog
+from pypicache.web.app import Edge, build_app
+
+log = logging.getLogger(__name__)
+
+RENDERINGS = 48 << 20
+"""Bytes of finished pages held in memory, over all indexes."""
+
+VIA = "1.1 pypicache"
+"""What a request upstream says it came through (RFC 9110 section 7.6.3)."""
+
+SENDERS = 4
+"""Threads that read files for clients."""
+
+
+def run(config: schema.Config) -> int:
+    """Serve until a signal ends it; the exit code."""
+    setup_log(config.log)
+    for warning in config.warnings:
+        log.warning("%s", warning)
+    try:
+        if sys.platform == "win32":
+            return asyncio.run(_serve(config))
+        import uvloop  # noqa: PLC0415 - not there on Windows
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(config))
+    except PypicacheError as error:
+        log.critical("%s", error)
+        return 1
+
+
+async def _serve(config: schema.Config) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        edge = await stack.enter_async_context(service(config))
+        runner = web.AppRunner(
+            build_app(edge),
+            handle_signals=False,
+            access_log=None,
+            keepalive_timeout=config.server.keepalive_timeout,
+            shutdown_timeout=config.server.shutdown_timeout,
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        log.info(
+            "pypicache %s, %s",
+            __version__,
+            f"configured by {config.path}" if config.path else "built-in configuration",
+        )
+        for address in config.server.listen:
+            await _listen(runner, address)
+        await stop.wait()
+        log.info("stopping: running responses have %g s to finish", config.server.shutdown_timeout)
+    return 0
+
+
+async def _listen(runner: web.AppRunner, address: schema.Listen) -> None:
+    try:
+        if address.unix is not None:
+            address.unix.unlink(missing_ok=True)
+            await web.UnixSite(runner, str(address.unix), backlog=1024).start()
+            log.info("listening on unix:%s", address.unix)
+            return
+        site = web.TCPSite(runner, address.host, address.port, backlog=1024)
+        await site.start()
+    except OSError as error:
+        raise PypicacheError(f"can't listen on {address}: {error.strerror or error}") from error
+    server = site._server  # noqa: SLF001 - aiohttp has no public way to the sockets, and port 0 needs one
+    for sock in getattr(server, "sockets", ()):
+        host, port = sock.getsockname()[:2]
+        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+
+
+@asynccontextmanager
+async def service(config: schema.Config, *, observer: Observer = to_log) -> AsyncIterator[Edge]:
+    """Everything behind the sockets, wired and open. Tests use this too, with an observer of their own."""
+    clock = time.time
+    async with AsyncExitStack() as stack:
+        root = config.cache.dir
+        offload = await stack.enter_async_context(Offload())
+        blobs = await stack.enter_async_context(DiskBlobStore(root))
+        pages = await stack.enter_async_context(DiskPageStore(root / "pages"))
+        links = await stack.enter_async_context(LinkStore(root))
+        library = await stack.enter_async_context(Library(store=blobs, observer=observer))
+        renderings: ByteLRU[str, Rendering] = ByteLRU(RENDERINGS)
+        indexes: dict[str, Index] = {}
+        for name, settings in config.indexes.items():
+            if settings.layers:
+                continue  # the configuration has warned
+            clients = [
+                await stack.enter_async_context(
+                    Client(wire=_wire(mirror), offload=offload, connections=mirror.connections)
+                )
+                for mirror in settings.mirrors
+            ]
+            source = Mirrors(name=name, clients=clients, clock=time.monotonic, observer=observer)
+            catalog = Catalog(
+                index=name,
+                source=source,
+                store=pages,
+                windows=_windows(settings),
+                clock=clock,
+                observer=observer,
+                offline=settings.offline,
+            )
+            indexes[name] = await stack.enter_async_context(
+                Index(
+                    name=name,
+                    catalog=catalog,
+                    library=library,
+                    source=source,
+                    links=links,
+                    renderings=renderings,
+                    offload=offload,
+                    clock=clock,
+                    offline=settings.offline,
+                )
+            )
+        access = None
+        if config.log.access:
+            access = await stack.enter_async_context(AccessLog(sys.stderr.write))
+        senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
+        yield Edge(indexes=indexes, default=config.default_index, clock=clock, disk=senders, access=access)
+
+
+def _windows(index: schema.Index) -> Windows:
+    return Windows(
+        ttl=index.ttl,
+        patience=index.patience,
+        stale_while_revalidate=index.stale_while_revalidate,
+        stale_if_error=index.stale_if_error,
+        negative_ttl=index.negative_ttl,
+    )
+
+
+def _wire(mirror: schema.Mirror) -> Wire:
+    return Wire(
+        name=mirror.name,
+        url=mirror.url,
+        connect_timeout=mirror.connect_timeout,
+        read_timeout=mirror.read_timeout,
+        username=mirror.username,
+        password=mirror.password.reveal() if mirror.password else None,
+        token=mirror.token.reveal() if mirror.token else None,
+        headers={name: value.reveal() for name, value in mirror.headers.items()},
+        allow_private=mirror.allow_private,
+        ca_file=mirror.ca_file,
+        trust_env=mirror.trust_env,
+        via=VIA,
+    )

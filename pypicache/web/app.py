@@ -1,0 +1,97 @@
+"""The application: every request goes through `Edge.handle`.
+
+One catch-all route: the path's meaning is decided by `routes.route`, on the path as it came, and what each
+meaning does stands in one table. Only GET and HEAD are answered, and no request has a body.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+
+from aiohttp import hdrs, web
+
+from pypicache.errors import PypicacheError
+from pypicache.index.index import Index
+from pypicache.web import routes
+from pypicache.web.access import AccessLog
+from pypicache.web.errors import plain, response_to
+from pypicache.web.files import Files
+from pypicache.web.pages import VARY, Pages
+
+_ALLOWED = {hdrs.METH_GET, hdrs.METH_HEAD}
+
+
+class Edge:
+    """Answers every request."""
+
+    def __init__(
+        self,
+        *,
+        indexes: Mapping[str, Index],
+        default: str,
+        clock: Callable[[], float],
+        disk: Executor,
+        access: AccessLog | None,
+    ) -> None:
+        self._indexes = indexes
+        self._default = default
+        self._pages = Pages(indexes=indexes, clock=clock)
+        self._files = Files(indexes=indexes, disk=disk)
+        self._access = access
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whatever happens, and note it in the access log."""
+        began = time.perf_counter()
+        try:
+            response = await self._answer(request)
+        except PypicacheError as error:
+            response = response_to(error)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge: a bug is logged there, and told as a 500
+            response = response_to(error)
+        if self._access is not None:
+            self._access.record(request, response, time.perf_counter() - began)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method not in _ALLOWED:
+            response = plain(405, f"{request.method} is not answered here", {"Allow": "GET, HEAD"})
+            response.force_close()
+            return response
+        if request.can_read_body:
+            response = plain(400, "a request has no body here")
+            response.force_close()
+            return response
+        match routes.route(request.rel_url.raw_path, self._indexes, self._default):
+            case routes.ProjectPage(index, project):
+                return await self._pages.page(request, index, project)
+            case routes.FilePath(index, path):
+                return await self._files.file(request, index, path)
+            case routes.Redirect(location):
+                query = request.rel_url.raw_query_string
+                return plain(
+                    301, "moved", {"Location": location + (f"?{query}" if query else ""), "Vary": VARY}
+                )
+            case routes.ProjectList(index):
+                return plain(
+                    404,
+                    f"{index} offers no list of all projects; ask for one at /{index}/simple/{{project}}/",
+                )
+            case routes.Health():
+                return plain(200, "ok")
+            case routes.Root():
+                return plain(
+                    200, f"pypicache; the default index is at /simple/, the same as /{self._default}/simple/"
+                )
+            case routes.NotHere(reason, status):
+                return plain(status, reason)
+
+
+def build_app(edge: Edge) -> web.Application:
+    """The aiohttp application round the edge."""
+    app = web.Application()
+    app.router.add_route("*", r"/{path:(?s:.*)}", edge.handle)
+    return app

@@ -1,0 +1,46 @@
+"""Errors to responses: the one mapping.
+
+An error body is one plain line that says what failed and where; it is never cached. 503 carries Retry-After in
+whole seconds, since some clients can't read a date there. What isn't an expected error is a bug: the log gets its
+traceback, the client a line without details.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from aiohttp import web
+
+from pypicache.errors import PypicacheError, UpstreamError, one_line
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 2
+"""Seconds to wait when no mirror said how long. Small, since pip and poetry sleep it up to five times."""
+
+MAX_RETRY_AFTER = 30
+
+
+def plain(status: int, line: str, headers: dict[str, str] | None = None) -> web.Response:
+    """A one-line answer that nobody may keep."""
+    return web.Response(
+        status=status,
+        text=one_line(line, 1000) + "\n",
+        content_type="text/plain",
+        charset="utf-8",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+    )
+
+
+def response_to(error: Exception) -> web.Response:
+    """What the client is told of the error."""
+    if not isinstance(error, PypicacheError):
+        log.error("a bug: %r", error, exc_info=error)
+        return plain(500, "internal error; the log has the details")
+    headers = {}
+    if error.status == 503:  # noqa: PLR2004 - the status with a header of its own
+        asked_for = error.retry_after if isinstance(error, UpstreamError) else None
+        wait = RETRY_AFTER if asked_for is None else min(max(1, math.ceil(asked_for)), MAX_RETRY_AFTER)
+        headers["Retry-After"] = str(wait)
+    return plain(error.status, str(error), headers)

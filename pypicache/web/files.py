@@ -1,0 +1,110 @@
+"""Files and their sidecars: `/{index}/packages/{path…}`, whole or in ranges, conditional."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+
+from aiohttp import hdrs, web
+
+from pypicache.index.index import Index, Opened
+from pypicache.index.locate import SIDECAR
+from pypicache.rules import ranges
+from pypicache.rules.conditional import not_modified
+from pypicache.web.errors import plain
+from pypicache.web.headers import IMMUTABLE, REVALIDATE, cache_status
+from pypicache.web.sender import read_small, send
+
+SMALL = 256 << 10
+"""Bytes up to which a verified answer is read at once instead of streamed."""
+
+
+class Files:
+    """Answers requests for files."""
+
+    def __init__(self, *, indexes: Mapping[str, Index], disk: Executor) -> None:
+        self._indexes = indexes
+        self._disk = disk
+
+    async def file(self, request: web.BaseRequest, name: str, path: tuple[str, ...]) -> web.StreamResponse:
+        """The file, or the part of it that the client asks for."""
+        index = self._indexes[name]
+        if request.method == hdrs.METH_HEAD and not path[-1].endswith(SIDECAR):
+            return await self._head(index, path)
+        opened = await index.open_file(path)
+        try:
+            if path[-1].endswith(SIDECAR):
+                return await self._sidecar(request, opened)
+            return await self._body(request, opened)
+        finally:
+            opened.content.close()
+
+    async def _head(self, index: Index, path: tuple[str, ...]) -> web.StreamResponse:
+        """What a GET would say, from the page's facts: nothing is downloaded. A Range doesn't count (RFC 9110 section 14.2)."""
+        file, size = await index.size_of(path)
+        headers = _headers(file.sha256, immutable=file.best_digest is not None)
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        return web.Response(headers=headers)
+
+    async def _sidecar(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
+        size = await opened.content.whole()
+        headers = _headers(opened.content.sha256, immutable=opened.immutable)
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        headers["Cache-Status"] = cache_status(opened.outcome, collapsed=opened.collapsed)
+        if not_modified(request.headers.get("If-None-Match"), headers.get("ETag", "")):
+            return _unchanged(headers)
+        return web.Response(body=read_small(opened.content, 0, size), headers=headers)
+
+    async def _body(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
+        content = opened.content
+        await content.begun()
+        headers = _headers(content.sha256, immutable=opened.immutable)
+        headers["Cache-Status"] = cache_status(opened.outcome, collapsed=opened.collapsed)
+        etag = headers.get("ETag")
+        if etag is not None and not_modified(request.headers.get("If-None-Match"), etag):
+            return _unchanged(headers)
+        extent: ranges.Extent = ranges.Whole()
+        if content.size is not None:
+            extent = ranges.resolve(
+                request.headers.get("Range"), request.headers.get("If-Range"), size=content.size, etag=etag
+            )
+        if isinstance(extent, ranges.Unsatisfiable):
+            return plain(
+                416,
+                "no such bytes",
+                {"Content-Range": ranges.content_range(extent), "Accept-Ranges": "bytes"},
+            )
+        start, stop, status = 0, content.size, 200
+        if isinstance(extent, ranges.Slice):
+            start, stop, status = extent.start, extent.stop, 206
+            headers["Content-Range"] = ranges.content_range(extent, content.size)
+        # From here on there are bytes to send: what can be said with a status has been said before.
+        mark = await content.available(start)
+        if stop is not None and stop - start <= SMALL and mark >= stop:
+            return web.Response(status=status, body=read_small(content, start, stop), headers=headers)
+        response = web.StreamResponse(status=status, headers=headers)
+        if stop is not None:
+            response.content_length = stop - start
+        elif request.version >= (1, 1):
+            response.enable_chunked_encoding()
+        await send(request, response, content, start=start, stop=stop, disk=self._disk)
+        return response
+
+
+def _headers(sha256: str | None, *, immutable: bool) -> dict[str, str]:
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Accept-Ranges": "bytes",
+        "Cache-Control": IMMUTABLE if immutable else REVALIDATE,
+        "X-Content-Type-Options": "nosniff",
+    }
+    if sha256 is not None:
+        headers["ETag"] = f'"{sha256}"'
+    return headers
+
+
+def _unchanged(headers: dict[str, str]) -> web.Response:
+    """A 304: what a client's cache updates, and nothing that describes a body (RFC 9110 section 15.4.5)."""
+    kept = {name: value for name, value in headers.items() if name not in {"Content-Type", "Accept-Ranges"}}
+    return web.Response(status=304, headers=kept)

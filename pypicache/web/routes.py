@@ -1,0 +1,159 @@
+"""From a request's path to what it means: a pure function over the configured index names.
+
+The path is taken as it came, percent-encoded: a route never sees what a URL library made of it. Index names are
+one or two segments, and the longest match wins; then come the aliases of the default index. ::
+
+    /{index}/simple/               ProjectList      also +simple
+    /{index}/simple/{name}/        ProjectPage      also +simple
+    /{index}/simple/{name}         Redirect to the line above; likewise names that aren't normalised
+    /{index}/packages/{path…}      FilePath
+    /simple/… /index/… /packages/…  the default index's
+
+Anything else, and anything malformed, is NotHere: 404, and nothing of it reaches a mirror or the disk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from pypicache.simple.links import decode_path
+from pypicache.simple.model import ProjectName, project_name
+
+MAX_PATH = 2048
+"""Longer paths are refused: an index name, a 255-byte file name and its directories need less."""
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectList:
+    """The list of all projects (PEP 503's root)."""
+
+    index: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    """One project's page."""
+
+    index: str
+    project: ProjectName
+
+
+@dataclass(frozen=True, slots=True)
+class FilePath:
+    """A file or a sidecar: decoded segments below `packages/`."""
+
+    index: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """The same thing under its proper name; `location` is relative, so that it holds behind any proxy."""
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The process lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """`/` itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotHere:
+    """Nothing is at that path; `reason` is one line for the client."""
+
+    reason: str
+    status: int = 404
+
+
+Route = ProjectList | ProjectPage | FilePath | Redirect | Health | Root | NotHere
+
+_PAGES = {"simple", "+simple"}
+
+
+def route(raw_path: str, indexes: Collection[str], default: str) -> Route:
+    """What the path (percent-encoded, without the query) means."""
+    if len(raw_path) > MAX_PATH:
+        return NotHere(f"a path of {len(raw_path)} characters; at most {MAX_PATH} are read", 414)
+    if not raw_path.startswith("/"):
+        return NotHere("a path begins with a slash", 400)
+    segments = raw_path[1:].split("/")
+    first = decode(segments[0])
+    if first is None:
+        return NotHere("the path is malformed")
+    if first in _FIXED and len(segments) == 1:
+        return _FIXED[first]
+    for count in (2, 1):
+        names = [decode(segment) for segment in segments[:count]]
+        if (
+            len(segments) > count
+            and None not in names
+            and "/".join(filter(None, names)) in indexes
+            and "" not in names
+        ):
+            return _in_index("/".join(filter(None, names)), segments[count:])
+    if first in {"simple", "index"}:
+        return _pages(default, segments[1:], first)
+    if first == "packages":
+        return _file(default, segments[1:])
+    return NotHere(
+        "nothing is here; pages are at /{index}/simple/{project}/, the default index's at /simple/"
+    )
+
+
+_FIXED: dict[str, Route] = {"": Root(), "healthz": Health()}
+
+
+def _in_index(index: str, segments: list[str]) -> Route:
+    kind = decode(segments[0])
+    if kind in _PAGES:
+        return _pages(index, segments[1:], segments[0])
+    if kind == "packages":
+        return _file(index, segments[1:])
+    return NotHere(f"nothing is here; {index} has its pages at /{index}/simple/")
+
+
+def _pages(index: str, segments: list[str], shown_as: str) -> Route:
+    if not segments:
+        return Redirect(f"{shown_as}/")
+    if segments == [""]:
+        return ProjectList(index)
+    text = decode(segments[0])
+    name = project_name(text) if text is not None else None
+    if name is None:
+        return NotHere("no project can have that name")
+    if segments[1:] not in ([], [""]):
+        return NotHere(f"nothing is here; {name} has its page at /{index}/simple/{name}/")
+    if segments[1:] == []:
+        return Redirect(f"{name}/")
+    if text != name:
+        return Redirect(f"../{name}/")
+    return ProjectPage(index, name)
+
+
+def _file(index: str, segments: list[str]) -> Route:
+    path = decode_path("/".join(segments))
+    if path is None:
+        return NotHere("no file can have that path")
+    return FilePath(index, path)
+
+
+def decode(segment: str) -> str | None:
+    """The segment percent-decoded, or None if it is malformed: a bad escape, no UTF-8, a slash or a control character inside."""
+    if _BAD_ESCAPE.search(segment):
+        return None
+    try:
+        text = unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() and "/" not in text and "\\" not in text else None

@@ -1,0 +1,277 @@
+"""One download, many readers: over the real store in memory, with scripted copies."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+
+from pypicache.errors import (
+    AllUpstreamsFailed,
+    FileNotFound,
+    IntegrityError,
+    PypicacheError,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from pypicache.events import FileRejected, FileStored, TransferResumed
+from pypicache.index.reader import Reader
+from pypicache.index.transfer import HOLD, State, Transfer
+from pypicache.simple.model import Digest, File
+from pypicache.store.memory import MemoryBlobStore
+from pypicache.upstream.source import Copy
+from tests.fakes import FakeCopy, Recorder, Script
+
+DATA = bytes(range(256)) * 2000
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+
+def listed(data: bytes = DATA, *, size: int | None = len(DATA), digest: bool = True) -> File:
+    hashes = (Digest("sha256", hashlib.sha256(data).hexdigest()),) if digest else ()
+    return File(
+        filename="a-1.tar.gz", url="https://files.example/packages/a-1.tar.gz", hashes=hashes, size=size
+    )
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryBlobStore]:
+    async with MemoryBlobStore() as opened:
+        yield opened
+
+
+Made = Callable[..., tuple[Transfer, asyncio.Task[str]]]
+
+
+@pytest.fixture
+async def begin(store: MemoryBlobStore) -> AsyncIterator[Made]:
+    made: list[tuple[Transfer, asyncio.Task[str]]] = []
+
+    def make(
+        copies: Sequence[Copy],
+        *,
+        file: File | None = None,
+        observer: Recorder | None = None,
+        max_size: int | None = None,
+    ) -> tuple[Transfer, asyncio.Task[str]]:
+        transfer = Transfer(
+            key=f"k{len(made)}",
+            file=file or listed(),
+            copies=copies,
+            store=store,
+            observer=observer or Recorder(),
+            max_size=max_size,
+        )
+        made.append((transfer, asyncio.ensure_future(transfer.run())))
+        return made[-1]
+
+    yield make
+    for transfer, task in made:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        transfer.close()
+
+
+async def read_all(reader: Reader, marks: list[int] | None = None) -> bytes:
+    """What a client gets that takes all it can as it comes; `marks` gets how far it came."""
+    taken = b""
+    while True:
+        mark = await reader.available(len(taken))
+        if marks is not None:
+            marks.append(mark)
+        if mark <= len(taken):
+            return taken
+        taken += os.pread(reader.fileno(), mark - len(taken), len(taken))
+
+
+def rest(
+    data: bytes, *, error: PypicacheError | None = None, upto: int | None = None
+) -> Callable[[int, int | None], Script]:
+    """A mirror that honours ranges, and breaks at `upto`."""
+
+    def answer(start: int, stop: int | None) -> Script:
+        return Script(
+            data[start : upto if upto is not None else stop],
+            status=206 if start else 200,
+            start=start,
+            total=len(data),
+            error=error,
+        )
+
+    return answer
+
+
+async def test_a_file_arrives_and_is_published(begin: Made, store: MemoryBlobStore) -> None:
+    seen = Recorder()
+    transfer, task = begin([FakeCopy("a", [rest(DATA)])], observer=seen)
+    assert await read_all(Reader(transfer)) == DATA
+    assert await task == SHA256
+    blob = store.open(SHA256)
+    assert blob is not None
+    assert os.pread(blob.fileno(), len(DATA), 0) == DATA
+    blob.close()
+    assert [event.origin for event in seen.events if isinstance(event, FileStored)] == ["a"]
+
+
+async def test_readers_get_bytes_before_the_end_and_the_last_only_when_verified(begin: Made) -> None:
+    """*Nothing unverified is committed*: the last HOLD bytes are held back."""
+    gate = asyncio.Event()
+    script = rest(DATA)(0, None)
+    script.gate = gate
+
+    def half_then_wait(start: int, stop: int | None) -> Script:
+        return Script(DATA[: 3 * HOLD], total=len(DATA), error=UpstreamTimeout("a", "silent"))
+
+    second = Script(DATA[3 * HOLD :], status=206, start=3 * HOLD, total=len(DATA), gate=gate)
+    transfer, _ = begin([FakeCopy("a", [half_then_wait, second])])
+    reader = Reader(transfer)
+    position = 0
+    while position < 3 * HOLD:
+        position = await reader.available(position)
+    assert not transfer.ended
+    gate.set()
+    seen = []
+    while (mark := await reader.available(position)) > position:
+        position = mark
+        seen.append((mark, transfer.state))
+    assert all(mark <= len(DATA) - HOLD for mark, state in seen if state is not State.PUBLISHED)
+    assert seen[-1] == (len(DATA), State.PUBLISHED)
+
+
+async def test_fifty_readers_one_fill(begin: Made) -> None:
+    """*One download, many readers.*"""
+    copy = FakeCopy("a", [rest(DATA)])
+    transfer, _ = begin([copy])
+    bodies = await asyncio.gather(*(read_all(Reader(transfer)) for _ in range(50)))
+    assert set(bodies) == {DATA}
+    assert len(copy.opened) == 1
+
+
+@pytest.mark.parametrize("breaks_at", [1, HOLD, len(DATA) // 2, len(DATA) - 1])
+async def test_a_broken_stream_goes_on_at_the_same_byte(begin: Made, breaks_at: int) -> None:
+    """*A broken stream goes on elsewhere.*"""
+    seen = Recorder()
+    copy = FakeCopy(
+        "a", [rest(DATA, upto=breaks_at, error=UpstreamRefused("a", "connection reset")), rest(DATA)]
+    )
+    transfer, _ = begin([copy], observer=seen)
+    assert await read_all(Reader(transfer)) == DATA
+    assert [start for start, _, _ in copy.opened] == [0, breaks_at]
+    assert [event.offset for event in seen.events if isinstance(event, TransferResumed)] == [breaks_at]
+
+
+async def test_a_mirror_that_ignores_ranges_has_its_first_bytes_skipped(begin: Made) -> None:
+    broken = rest(DATA, upto=100_000, error=UpstreamRefused("a", "reset"))
+    whole = Script(DATA, total=len(DATA))
+    transfer, _ = begin([FakeCopy("a", [broken, whole])])
+    assert await read_all(Reader(transfer)) == DATA
+
+
+async def test_the_next_mirror_goes_on_when_the_first_is_dead(begin: Made) -> None:
+    first = FakeCopy(
+        "a", [rest(DATA, upto=200_000, error=UpstreamRefused("a", "reset")), UpstreamRefused("a", "refused")]
+    )
+    second = FakeCopy("b", [rest(DATA)])
+    transfer, _ = begin([first, second])
+    assert await read_all(Reader(transfer)) == DATA
+    assert second.opened[0][0] == 200_000
+
+
+async def test_a_listed_file_that_a_mirror_does_not_have_is_that_mirrors_fault(begin: Made) -> None:
+    transfer, _ = begin([FakeCopy("a", [FileNotFound("404")]), FakeCopy("b", [rest(DATA)])])
+    assert await read_all(Reader(transfer)) == DATA
+
+
+async def test_all_mirrors_fail(begin: Made) -> None:
+    transfer, task = begin(
+        [FakeCopy("a", [UpstreamRefused("a", "refused")]), FakeCopy("b", [FileNotFound("404")])]
+    )
+    with pytest.raises(AllUpstreamsFailed, match=r"a: refused.*b: 404"):
+        await read_all(Reader(transfer))
+    with pytest.raises(AllUpstreamsFailed):
+        await task
+
+
+WRONG = DATA[:-1] + b"!"
+
+
+async def test_wrong_bytes_are_never_published_nor_completed(begin: Made, store: MemoryBlobStore) -> None:
+    """*Nothing unverified is committed*: a reader of wrong bytes gets an error before the last of them."""
+    seen = Recorder()
+    transfer, task = begin([FakeCopy("a", [Script(WRONG, total=len(WRONG))])], observer=seen)
+    taken: list[int] = [0]
+    with pytest.raises(IntegrityError):
+        await read_all(Reader(transfer), taken)
+    assert taken[-1] <= len(DATA) - HOLD
+    with pytest.raises(IntegrityError):
+        await task
+    assert store.open(SHA256) is None
+    assert store.open(hashlib.sha256(WRONG).hexdigest()) is None
+    assert [event.origin for event in seen.events if isinstance(event, FileRejected)] == ["a"]
+
+
+async def test_after_wrong_bytes_the_next_mirror_serves_those_who_have_taken_none(begin: Made) -> None:
+    gate = asyncio.Event()
+    gate.set()
+    transfer, _ = begin([FakeCopy("a", [Script(WRONG, total=len(WRONG))]), FakeCopy("b", [rest(DATA)])])
+    early, late = Reader(transfer), Reader(transfer)
+    assert await early.available(0)
+    while transfer.epoch == 0:
+        await transfer.changed()
+    assert await read_all(late) == DATA
+    with pytest.raises(IntegrityError, match="other bytes"):
+        await early.available(1)
+
+
+async def test_more_bytes_than_promised_are_refused(begin: Made) -> None:
+    transfer, _ = begin([FakeCopy("a", [Script(DATA + b"more")]), FakeCopy("b", [rest(DATA)])])
+    assert await read_all(Reader(transfer)) == DATA
+
+
+async def test_an_early_end_without_length_is_noticed(begin: Made) -> None:
+    """U18: only the size tells, since a body without a length ends cleanly wherever it ends."""
+    transfer, _ = begin([FakeCopy("a", [Script(DATA[:1000]), rest(DATA)])])
+    assert await read_all(Reader(transfer)) == DATA
+
+
+async def test_a_size_that_nobody_knows(begin: Made) -> None:
+    transfer, _ = begin([FakeCopy("a", [Script(DATA)])], file=listed(size=None))
+    reader = Reader(transfer)
+    await reader.begun()
+    assert await read_all(reader) == DATA
+    assert reader.size == len(DATA)
+
+
+async def test_a_file_with_only_an_md5_is_checked_with_it(begin: Made, store: MemoryBlobStore) -> None:
+    digest = Digest("md5", hashlib.md5(DATA).hexdigest())
+    file = File(filename="a-1.tar.gz", url="https://files.example/a-1.tar.gz", hashes=(digest,))
+    transfer, task = begin([FakeCopy("a", [Script(WRONG)]), FakeCopy("b", [Script(DATA)])], file=file)
+    assert await task == SHA256
+    assert transfer.origin == "b"
+
+
+async def test_a_file_without_digest_is_taken_as_it_comes(begin: Made) -> None:
+    _, task = begin([FakeCopy("a", [Script(DATA)])], file=listed(digest=False))
+    assert await task == SHA256
+
+
+async def test_an_empty_file(begin: Made) -> None:
+    transfer, _ = begin([FakeCopy("a", [Script(b"", total=0)])], file=listed(b"", size=0))
+    assert await read_all(Reader(transfer)) == b""
+
+
+async def test_a_file_over_the_limit_is_refused(begin: Made) -> None:
+    transfer, _ = begin([FakeCopy("a", [Script(DATA)])], file=listed(size=None), max_size=1000)
+    with pytest.raises(AllUpstreamsFailed, match="more than the 1000"):
+        await read_all(Reader(transfer))
+
+
+async def test_readers_that_leave_stop_nothing(begin: Made) -> None:
+    transfer, task = begin([FakeCopy("a", [rest(DATA)])])
+    reader = Reader(transfer)
+    reader.close()
+    reader.close()
+    assert transfer.readers == 0
+    assert await task == SHA256

@@ -1,0 +1,144 @@
+"""Who imports whom, read from the source: the arrows point down, and the pure core stays pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "pypicache"
+
+# What each place may import of the package. A place is a folder or a module at the top.
+MAY = {
+    "__init__": set(),
+    "errors": set(),
+    "events": set(),
+    "offload": set(),
+    "log": {"errors", "events"},
+    "simple": {"errors"},
+    "rules": {"simple", "errors"},
+    "upstream": {"simple", "rules", "errors", "events", "offload", "__init__"},
+    "store": {"simple.model", "errors", "events"},
+    "index": {
+        "simple",
+        "rules",
+        "upstream.source",
+        "store.blobs",
+        "store.pages",
+        "store.links",
+        "errors",
+        "events",
+        "offload",
+    },
+    "web": {"index", "simple", "rules", "errors", "events", "__init__"},
+    "config": {"rules", "simple.model", "errors"},
+    "service": {
+        "config",
+        "web",
+        "index",
+        "store",
+        "upstream",
+        "simple",
+        "rules",
+        "errors",
+        "events",
+        "log",
+        "offload",
+        "__init__",
+    },
+    "cli": {"config", "service", "errors", "__init__"},
+    "__main__": {"cli"},
+}
+
+# Third-party packages that the pure core may use, and the parts of the standard library that it may not.
+PURE = {"simple", "rules"}
+PURE_THIRD_PARTY = {"packaging", "msgspec", "selectolax", "distlib"}
+IMPURE = {
+    "asyncio",
+    "aiohttp",
+    "os",
+    "socket",
+    "time",
+    "logging",
+    "threading",
+    "subprocess",
+    "random",
+    "secrets",
+    "pathlib",
+    "io",
+    "tempfile",
+    "shutil",
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def place_of(module: Path) -> str:
+    parts = module.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0]
+
+
+def imports(module: Path) -> Iterator[str]:
+    """Every module that is imported, by its full name."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module}: a relative import"
+            assert node.module is not None
+            yield node.module
+            if node.module == "pypicache" or (PACKAGE.parent / node.module.replace(".", "/")).is_dir():
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def allowed(name: str, place: str) -> bool:
+    inner = name.removeprefix("pypicache").removeprefix(".")
+    if inner in {"", "__version__"}:
+        return inner != "__version__" or "__init__" in MAY[place]
+    top = inner.partition(".")[0]
+    names = {inner, ".".join(inner.split(".")[:2]), top}
+    # The folder itself may be named on the way to one of its modules: `from pypicache.store import blobs`.
+    on_the_way = any(each.startswith(f"{inner}.") for each in MAY[place])
+    return top == place or bool(names & MAY[place]) or on_the_way
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(module: Path) -> None:
+    """The table above is design: an import that isn't in it is a decision, not a convenience."""
+    place = place_of(module)
+    wrong = [n for n in imports(module) if n.split(".")[0] == "pypicache" and not allowed(n, place)]
+    assert not wrong
+
+
+PURE_MODULES = [module for module in MODULES if place_of(module) in PURE]
+
+
+@pytest.mark.parametrize("module", PURE_MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_core_is_pure(module: Path) -> None:
+    """*simple/ and rules/ never await*, never do I/O, never ask the clock."""
+    tree = ast.parse(module.read_text())
+    awaits = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, awaits)]
+    tops = {name.partition(".")[0] for name in imports(module)}
+    assert not tops & IMPURE
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert not {"open", "print", "datetime.now", "datetime.datetime.now", "datetime.utcnow"} & set(calls)
+
+
+def test_the_core_uses_few_libraries() -> None:
+    import sys
+
+    tops = {name.partition(".")[0] for module in PURE_MODULES for name in imports(module)}
+    assert tops - set(sys.stdlib_module_names) - {"pypicache"} <= PURE_THIRD_PARTY
+
+
+def test_the_table_knows_every_place() -> None:
+    assert set(MAY) == {place_of(module) for module in MODULES}
+
+
+def test_no_module_grows_a_second_idea() -> None:
+    """Over 300 lines, a module is cut in two."""
+    assert not {m.name: n for m in MODULES if (n := len(m.read_text().splitlines())) > 300}
