@@ -1,6 +1,6 @@
-"""Two blocking HTTP clients for tests: one that is correct, and one that sends what it is given.
+"""Blocking HTTP clients for tests: `get` is correct, `raw` sends what it is given, `ByHand` reads by the byte.
 
-Neither follows redirects, decodes codings or keeps connections, so that a test sees what was sent.
+None follows redirects, decodes codings or keeps connections, so that a test sees what was sent.
 """
 
 from __future__ import annotations
@@ -73,3 +73,36 @@ def raw(host: str, port: int, data: bytes, *, timeout: float = TIMEOUT) -> bytes
                 f"no end after {timeout} s of silence; so far: {bytes(received[:500])!r}"
             ) from None
     return bytes(received)
+
+
+class ByHand:
+    """A keep-alive connection on which a test asks and reads piece by piece."""
+
+    def __init__(self, url: str, method: str = "GET") -> None:
+        parts = urlsplit(url)
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
+        self.ask(parts.path, method)
+
+    def ask(self, path: str, method: str = "GET") -> None:
+        """Send a request."""
+        self._socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    def head(self) -> bytes:
+        """The head of the response, to its empty line; nothing of the body is read."""
+        data = b""
+        while not data.endswith(b"\r\n\r\n"):
+            piece = self._socket.recv(1)
+            assert piece, data
+            data += piece
+        return data
+
+    def read(self, size: int) -> bytes:
+        """`size` bytes; fewer if the connection ends in order first. A reset raises ConnectionResetError."""
+        data = bytearray()
+        while len(data) < size and (piece := self._socket.recv(size - len(data))):
+            data += piece
+        return bytes(data)
+
+    def close(self) -> None:
+        """Leave."""
+        self._socket.close()

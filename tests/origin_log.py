@@ -68,6 +68,14 @@ class RequestLog:
             if not self._changed.wait_for(predicate, timeout):
                 raise AssertionError(f"not within {timeout} s; {self.told()}")
 
+    def quiet(self, timeout: float = PATIENCE) -> None:
+        """Block until no answer is under way.
+
+        A client can have the last byte a moment before the log says so: call this (or await `until`) before looking
+        at states, `finished` or `bytes_sent`.
+        """
+        self.wait_for(lambda: self.in_flight == 0, timeout)
+
     async def until(self, predicate: Callable[[], bool], timeout: float = PATIENCE) -> None:  # noqa: ASYNC109 - as wait_for
         """Wait in a coroutine until `predicate()` holds; it is asked again whenever anything happens here."""
         watcher = (asyncio.get_running_loop(), asyncio.Event())

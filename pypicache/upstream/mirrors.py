@@ -85,7 +85,7 @@ class Health:
 class Mirrors:
     """One index by its replicas: a `pypicache.upstream.source.Source`.
 
-    `name` is the index's. `clock` is monotonic; `spread` gives numbers in [0, 1) that keep several workers from
+    `name` is the index's. `clock` is monotonic; `budget` and `reserve` are seconds, as `BUDGET` and `RESERVE`; `spread` gives numbers in [0, 1) that keep several workers from
     returning to a mirror at the same instant.
     """
 
@@ -97,6 +97,7 @@ class Mirrors:
         clock: Callable[[], float],
         observer: Observer,
         budget: float = BUDGET,
+        reserve: float = RESERVE,
         spread: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
@@ -104,6 +105,7 @@ class Mirrors:
         self._clock = clock
         self._observer = observer
         self._budget = budget
+        self._reserve = reserve
         self._spread = spread
 
     @property
@@ -123,7 +125,7 @@ class Mirrors:
                 continue
             waiting = len(mirrors) - position - 1
             try:
-                return await self._attempt(mirror, name, known, deadline - now - RESERVE * waiting)
+                return await self._attempt(mirror, name, known, deadline - now - self._reserve * waiting)
             except ProjectNotFound:
                 absent.append(mirror.name)
             except UpstreamError as error:
@@ -157,10 +159,10 @@ class Mirrors:
     async def _attempt(
         self, mirror: _Mirror, name: ProjectName, known: Validators | None, seconds: float
     ) -> Listing | NotModified:
-        """Ask one mirror, for at least `RESERVE` seconds, and let its breaker know."""
+        """Ask one mirror, for at least `reserve` seconds, and let its breaker know."""
         self._probe(mirror, "pages")
         own = known if known is not None and known.origin == mirror.name else None
-        allowed = max(seconds, RESERVE)
+        allowed = max(seconds, self._reserve)
         try:
             try:
                 async with asyncio.timeout(allowed):

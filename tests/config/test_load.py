@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 
 from pypicache.config.load import find, load
 from pypicache.config.pending import PENDING
@@ -440,6 +440,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(
     st.one_of(st.text(), st.binary(), mangled(), st.recursive(JUNK, lambda s: st.tuples(s, s).map("\n".join)))
 )
+@settings(deadline=None)
 @example("a: " * 40)
 @example("&a [*a]")
 @example("[" * 2000)

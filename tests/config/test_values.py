@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pypicache.config.values import (
@@ -132,6 +132,7 @@ def test_a_near_miss_is_named(word: str, hint: str | None) -> None:
     assert nearest(word, ["listen", "workers"]) == (f'; did you mean "{hint}"?' if hint else "")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_any_text_is_a_value_or_bad(text: str) -> None:
     for parse in (duration, size, share, network, host_and_port, index_name, project_pattern):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,9 +17,36 @@ import pypicache
 Program = Callable[..., "subprocess.Popen[str]"]
 
 
+def names(directory: Path) -> set[str]:
+    """What is in it, by name."""
+    return {path.name for path in directory.iterdir()}
+
+
+def make_directory(path: Path, mode: int = 0o700) -> Path:
+    """A new directory with that mode, whatever the umask; and itself."""
+    path.mkdir()
+    path.chmod(mode)
+    return path
+
+
+def make_link(path: Path, target: Path) -> None:
+    """A symbolic link at `path`."""
+    path.symlink_to(target)
+
+
+def move(path: Path, to: Path) -> None:
+    """Rename it."""
+    path.rename(to)
+
+
+def mode_of(path: Path) -> int:
+    """Its permission bits."""
+    return path.stat().st_mode & 0o777
+
+
 def open_descriptors() -> int:
     """How many descriptors this process has; the one that lists them isn't counted."""
-    return len(os.listdir("/proc/self/fd")) - 1
+    return len(names(Path("/proc/self/fd"))) - 1
 
 
 @pytest.fixture
@@ -27,7 +55,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", str(place)]
-    if os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0:
+    mounted = (
+        os.geteuid() == 0
+        and shutil.which("mount") is not None
+        and subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    )
+    if mounted:
         try:
             yield place
         finally:

@@ -9,7 +9,7 @@ import os
 import resource
 import stat
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from pypicache.store.blobs import SpoolBusy
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.parts import part_name
 from pypicache.store.spool import FileSpool
-from tests.store.conftest import Program, open_descriptors
+from tests.store.conftest import Program, make_directory, make_link, names, open_descriptors
 
 DATA = b"the bytes of a wheel " * 1000
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -58,13 +58,22 @@ def files_below(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
 
 
+def modes_below(root: Path) -> tuple[set[int], set[int]]:
+    """The modes of directories, and of all else."""
+    directories: set[int] = set()
+    files: set[int] = set()
+    for path in (root, *root.rglob("*")):
+        (directories if path.is_dir() else files).add(stat.S_IMODE(path.lstat().st_mode))
+    return directories, files
+
+
 async def test_the_layout(store: DiskBlobStore, root: Path) -> None:
     await publish(store)
     assert files_below(root) == {"format", f"blobs/sha256/{SHA256[:2]}/{SHA256[2:4]}/{SHA256}"}
     spool = await store.spool("key", 10)
     assert f"spool/{part_name('key')}" in files_below(root)
     await spool.discard()
-    assert os.listdir(root / "spool") == []
+    assert names(root / "spool") == set()
 
 
 async def test_nobody_else_may_read_or_write(root: Path) -> None:
@@ -74,10 +83,7 @@ async def test_nobody_else_may_read_or_write(root: Path) -> None:
         async with DiskBlobStore(root) as store:
             await publish(store)
             spool = await store.spool("key", 10)
-            modes = {stat.S_IMODE(path.lstat().st_mode) for path in [root, *root.rglob("*")] if path.is_dir()}
-            assert modes == {0o700}
-            modes = {stat.S_IMODE(path.lstat().st_mode) for path in root.rglob("*") if path.is_file()}
-            assert modes == {0o600}
+            assert modes_below(root) == ({0o700}, {0o600})
             await spool.discard()
     finally:
         os.umask(before)
@@ -91,7 +97,7 @@ async def test_a_blob_survives_a_restart(store: DiskBlobStore, root: Path) -> No
         blob.close()
 
 
-# What stands where a blob should be (L7)
+# What stands where a blob should be, L7 of the catalogue.
 
 
 @pytest.mark.parametrize("what", ["symlink", "dangling symlink", "fifo", "directory"])
@@ -114,7 +120,7 @@ async def test_what_can_not_be_a_blob_is_set_aside_and_replaced(
             path.mkdir()
             (path / "inside").write_bytes(DATA)
     assert store.open(SHA256, len(DATA)) is None
-    assert not os.path.lexists(path)
+    assert path.name not in names(path.parent)
     assert len(events) == 1
     assert isinstance(events[0], StoreTrouble)
     assert elsewhere.read_bytes() == DATA
@@ -149,7 +155,7 @@ async def test_a_truncated_or_grown_blob_is_set_aside(
     assert store.open(SHA256, len(DATA)) is None
     await store.settled()
     assert not place(root).exists()
-    assert len(os.listdir(root / "quarantine")) == 1
+    assert len(names(root / "quarantine")) == 1
     assert len(events) == 1
     await publish(store)
     assert place(root).read_bytes() == DATA
@@ -183,7 +189,7 @@ async def test_the_quarantine_is_bounded(store: DiskBlobStore, root: Path) -> No
         os.truncate(place(root, sha256), 0)
         assert store.open(sha256, 5) is None
         await store.settled()
-    assert len(os.listdir(root / "quarantine")) == 16
+    assert len(names(root / "quarantine")) == 16
 
 
 async def test_a_scan_passes_over_what_is_no_blob(store: DiskBlobStore, root: Path, tmp_path: Path) -> None:
@@ -201,7 +207,7 @@ async def test_a_scan_passes_over_what_is_no_blob(store: DiskBlobStore, root: Pa
     assert found[0].used_at >= place(root).stat().st_mtime
 
 
-# Spools, locks and kills (L8, L25)
+# Spools, locks and kills: L8 and L25.
 
 HOLD = """
 import asyncio, sys
@@ -242,7 +248,7 @@ async def test_a_start_sweeps_what_a_dead_writer_left(root: Path, program: Progr
     (root / "spool" / "link.part").symlink_to("nowhere")
     os.mkfifo(root / "spool" / "fifo.part")
     async with DiskBlobStore(root):
-        assert os.listdir(root / "spool") == []
+        assert names(root / "spool") == set()
 
 
 PUBLISH = """
@@ -273,7 +279,7 @@ async def test_a_kill_while_publishing_leaves_whole_blobs_only(
     other.kill()
     await asyncio.to_thread(other.wait)
     async with DiskBlobStore(root) as store:
-        assert os.listdir(root / "spool") == []
+        assert names(root / "spool") == set()
         found = {info.sha256 for info in store.scan()}
         for sha256 in found:
             assert hashlib.sha256(place(root, sha256).read_bytes()).hexdigest() == sha256
@@ -329,6 +335,55 @@ async def test_space_is_reserved_and_what_is_not_used_given_back(store: DiskBlob
     assert place(root).stat().st_blocks * 512 < size
 
 
+async def test_a_name_that_changes_hands_while_it_is_claimed(
+    store: DiskBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening and locking, the former writer published or removed the file: the lock on it is worth nothing."""
+    path = root / "spool" / part_name("key")
+    flock = fcntl.flock
+    hands: Iterator[Callable[[], object]] = iter([path.unlink, lambda: path.rename(root / "published")])
+
+    def late(fd: int, operation: int) -> None:
+        next(hands, int)()
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    spool = await store.spool("key", len(DATA))
+    await spool.write(0, [DATA])
+    assert path.read_bytes() == DATA
+    await spool.discard()
+
+
+async def test_a_reader_s_duplicate_does_not_keep_the_lock(root: Path) -> None:
+    """A duplicate shares the lock; a spool that was left when the store closed is free to be swept all the same."""
+    async with DiskBlobStore(root) as store:
+        reader = os.dup((await store.spool("key", 10)).fileno())
+    assert names(root / "spool") == {part_name("key")}
+    async with DiskBlobStore(root):
+        assert names(root / "spool") == set()
+    os.close(reader)
+
+
+async def test_a_blob_that_is_replaced_while_it_is_judged_stays(
+    store: DiskBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(store)
+    path, better = place(root), root / "better"
+    better.write_bytes(DATA)
+    os.truncate(path, 5)
+    pread = os.pread
+
+    def replaced_meanwhile(fd: int, length: int, offset: int) -> bytes:
+        if better.exists():
+            better.rename(path)
+        return pread(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", replaced_meanwhile)
+    assert store.open(SHA256, len(DATA)) is None
+    await store.settled()
+    assert path.read_bytes() == DATA
+
+
 # Descriptors
 
 
@@ -375,7 +430,7 @@ async def test_a_cancelled_claim_leaves_nothing(store: DiskBlobStore, root: Path
             await result.discard()
         await (await claim_when_free(store)).discard()
     assert open_descriptors() == before
-    assert os.listdir(root / "spool") == []
+    assert names(root / "spool") == set()
 
 
 async def claim_when_free(store: DiskBlobStore) -> FileSpool:
@@ -399,12 +454,20 @@ async def test_a_forgotten_blob_is_closed_and_told(store: DiskBlobStore) -> None
 # Full disks (L1)
 
 
+async def take(store: DiskBlobStore, size: int) -> None:
+    """Reserve that much, and use it where nothing can be reserved."""
+    spool = await store.spool("large", size)
+    try:
+        await spool.write(0, [bytes(size)])
+    finally:
+        await spool.discard()
+
+
 async def test_a_full_disk_says_so_and_recovers(small_disk: Path) -> None:
     root = small_disk / "cache"
     async with DiskBlobStore(root) as store:
         with pytest.raises(StoreFull):
-            spool = await store.spool("large", 8 << 20)
-            await spool.write(0, [bytes(8 << 20)])
+            await take(store, 8 << 20)
         spool = await store.spool("of unknown size", None)
         with pytest.raises(StoreFull):
             await spool.write(0, [bytes(8 << 20)])
@@ -434,7 +497,7 @@ async def test_more_than_the_disk_has_is_refused_before_a_byte(store: DiskBlobSt
     before = open_descriptors()
     with pytest.raises(StoreFull):
         await store.spool("key", 1 << 60)
-    assert os.listdir(root / "spool") == []
+    assert names(root / "spool") == set()
     assert open_descriptors() == before
 
 
@@ -452,8 +515,7 @@ async def refused(root: Path) -> str:
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
 async def test_a_directory_that_others_can_write_to_is_refused(root: Path, mode: int) -> None:
-    root.mkdir()
-    root.chmod(mode)
+    make_directory(root, mode)
     assert f"chmod go-w {root}" in await refused(root)
 
 
@@ -465,7 +527,7 @@ async def test_a_directory_inside_that_others_can_write_to_is_refused(root: Path
 
 
 async def test_a_directory_of_another_user_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root.mkdir()
+    make_directory(root)
     us = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: us + 1)
     text = await refused(root)
@@ -474,13 +536,13 @@ async def test_a_directory_of_another_user_is_refused(root: Path, monkeypatch: p
 
 
 async def test_a_file_in_place_of_the_directory_is_refused(root: Path) -> None:
-    root.write_bytes(b"")
+    os.mknod(root)
     assert "not a directory" in await refused(root)
 
 
 async def test_a_linked_directory_of_ours_is_fine(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "large disk").mkdir(mode=0o700)
-    root.symlink_to(tmp_path / "large disk")
+    make_directory(tmp_path / "large disk")
+    make_link(root, tmp_path / "large disk")
     async with DiskBlobStore(root) as store:
         await publish(store)
 

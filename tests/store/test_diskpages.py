@@ -18,7 +18,7 @@ from pypicache.errors import StoreError
 from pypicache.events import Event, StoreTrouble
 from pypicache.store.diskpages import DiskPageStore
 from pypicache.store.pages import PageStore
-from tests.store.conftest import Program, open_descriptors
+from tests.store.conftest import Program, make_directory, mode_of, move, names, open_descriptors
 
 LARGE = random.Random(1).randbytes(3 << 20)
 
@@ -49,7 +49,7 @@ def database(directory: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-async def stored(pages: DiskPageStore, **values: bytes) -> None:
+async def stored(pages: PageStore, **values: bytes) -> None:
     pages.put(values)
     await pages.flush()
 
@@ -59,11 +59,6 @@ async def usable(pages: DiskPageStore) -> None:
     async with asyncio.timeout(5):
         await stored(pages, probe=b"probe")
         assert pages.usable
-
-
-def test_it_is_a_page_store(directory: Path) -> None:
-    store: PageStore = DiskPageStore(directory)
-    assert store
 
 
 @pytest.mark.parametrize("value", [b"", b"x", b"\0" * 100, LARGE], ids=len)
@@ -135,13 +130,12 @@ async def test_the_size_is_bounded(directory: Path) -> None:
 async def test_the_directory_is_private_and_has_no_other_files(pages: DiskPageStore, directory: Path) -> None:
     """Values are in the database, whatever their size: no orphans, no short files."""
     await stored(pages, large=LARGE)
-    assert directory.stat().st_mode & 0o777 == 0o700
-    assert {path.name for path in directory.iterdir()} <= {"cache.db", "cache.db-wal", "cache.db-shm"}
+    assert mode_of(directory) == 0o700
+    assert names(directory) <= {"cache.db", "cache.db-wal", "cache.db-shm"}
 
 
 async def test_a_directory_that_others_can_write_to_is_refused(directory: Path) -> None:
-    directory.mkdir()
-    directory.chmod(0o777)
+    make_directory(directory, 0o777)
     before = open_descriptors()
     with pytest.raises(StoreError, match="chmod go-w"):
         async with DiskPageStore(directory):
@@ -241,7 +235,7 @@ async def test_planted_settings_are_not_followed(directory: Path, key: str, valu
         }
 
 
-# Damage (L6)
+# L6: damage.
 
 
 @pytest.mark.parametrize("swap", [False, True])
@@ -368,8 +362,39 @@ async def test_a_database_damaged_while_open(
             await stored(pages, **{f"new{n}": b"new" * 1000 for n in range(50)})
             await nothing_wrong_is_served(pages)
         await usable(pages)
-    kept = [path.name for path in directory.parent.iterdir() if ".corrupt-" in path.name]
+    kept = [name for name in names(directory.parent) if ".corrupt-" in name]
     assert len(kept) == 1
+
+
+async def test_a_database_cut_to_nothing_under_another_process(directory: Path, program: Program) -> None:
+    """Left alone, diskcache retries for a minute, since the other process still holds the lock of the journal."""
+    async with DiskPageStore(directory) as pages:
+        await stored(pages, a=b"1")
+    other = program(LOCK, directory, "UPDATE Settings SET value = value")
+    assert other.stdout is not None
+    assert await asyncio.to_thread(other.stdout.readline) == "locked\n"
+    zero_length(directory)
+    begun = time.monotonic()
+    async with DiskPageStore(directory, retry=0.01) as pages:
+        assert time.monotonic() - begun < 5
+        await usable(pages)
+        assert await pages.get("a") is None
+
+
+async def test_two_stores_that_see_the_same_damage_set_aside_one_database(directory: Path) -> None:
+    """The second finds another database in its place, and takes that."""
+    async with DiskPageStore(directory, retry=0.01) as one, DiskPageStore(directory, retry=0.01) as two:
+        await stored(one, a=b"1")
+        await stored(two, b=b"2")
+        garbage_header(directory)
+        os.truncate(directory / "cache.db-wal", 0)
+        for pages in (one, two):
+            await usable(pages)
+        await stored(one, c=b"3")
+        assert await two.get("c") == b"3"
+        assert names(directory.parent) - {"pages"} == {
+            next(n for n in names(directory.parent) if ".corrupt-" in n)
+        }
 
 
 async def test_only_the_newest_damaged_database_is_kept(directory: Path) -> None:
@@ -379,18 +404,17 @@ async def test_only_the_newest_damaged_database_is_kept(directory: Path) -> None
         garbage_header(directory)
     async with DiskPageStore(directory, now=lambda: 2000.0):
         pass
-    kept = sorted(path.name for path in directory.parent.iterdir())
-    assert kept == ["pages", "pages.corrupt-2000"]
+    assert names(directory.parent) == {"pages", "pages.corrupt-2000"}
 
 
 async def test_a_database_that_was_taken_away_is_made_anew(directory: Path, pages: DiskPageStore) -> None:
     """Somebody removed the directory, or another process set it aside: nothing is written where nobody reads."""
     await stored(pages, a=b"1")
-    directory.rename(directory.with_name("elsewhere"))
+    move(directory, directory.with_name("elsewhere"))
     await usable(pages)
-    assert directory.is_dir()
+    assert "cache.db" in names(directory)
     assert await pages.get("a") is None
-    assert not any(".corrupt-" in path.name for path in directory.parent.iterdir())
+    assert not any(".corrupt-" in name for name in names(directory.parent))
 
 
 async def test_two_stores_on_one_directory_share_it(directory: Path, pages: DiskPageStore) -> None:
@@ -471,7 +495,30 @@ async def test_a_database_locked_against_reading_too_is_asked_once_in_a_while(
         pages.put({"new": b"2"})
         assert await pages.get("new") == b"2"
     assert time.monotonic() - begun < 5
-    assert not any(".corrupt-" in path.name for path in directory.parent.iterdir())
+    assert not any(".corrupt-" in name for name in names(directory.parent))
+
+
+async def test_after_a_read_that_failed_the_next_ones_do_not_wait(
+    directory: Path, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every request would else wait for the same lock or the same bad disk, one after the other in the one thread."""
+    now = 0.0
+    asked: list[str] = []
+
+    def fails(_: object, key: str) -> None:
+        asked.append(key)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async with DiskPageStore(directory, retry=1.0, observe=events.append, clock=lambda: now) as pages:
+        await stored(pages, key=b"1")
+        with monkeypatch.context() as patch:
+            patch.setattr("diskcache.Cache.get", fails)
+            for n in range(10):
+                assert await pages.get(f"key{n}") is None
+            assert asked == ["key0"]
+        now = 1.1
+        assert await pages.get("key") == b"1"
+    assert "disk I/O error" in told(events)
 
 
 async def test_a_queue_that_is_full_loses_the_oldest(
@@ -511,7 +558,7 @@ async def test_a_full_disk_loses_values_and_recovers(small_disk: Path, events: l
         pages.drop(("old",))
         await pages.flush()
         assert await pages.get("old") is None
-    assert not any(".corrupt-" in path.name for path in small_disk.iterdir())
+    assert not any(".corrupt-" in name for name in names(small_disk))
 
 
 async def test_a_disk_that_is_full_at_the_start(small_disk: Path, events: list[Event]) -> None:

@@ -19,9 +19,15 @@ SHA = "a" * 64
 WHEEL = "demo-1.0-py3-none-any.whl"
 
 
-def page(*, url: str = f"/files/{WHEEL}", sha256: str | None = SHA, size: int | None = 5, name: str = "demo") -> bytes:
+def page(
+    *, url: str = f"/files/{WHEEL}", sha256: str | None = SHA, size: int | None = 5, name: str = "demo"
+) -> bytes:
     """A JSON page with one file."""
-    described: dict[str, object] = {"filename": WHEEL, "url": url, "hashes": {"sha256": sha256} if sha256 else {}}
+    described: dict[str, object] = {
+        "filename": WHEEL,
+        "url": url,
+        "hashes": {"sha256": sha256} if sha256 else {},
+    }
     if size is not None:
         described["size"] = size
     content = {"meta": {"api-version": "1.1"}, "name": name, "versions": ["1.0"], "files": [described]}
@@ -36,7 +42,12 @@ def file(url: str, *, sha256: str | None = SHA, size: int | None = 5) -> File:
 
 @asynccontextmanager
 async def open_client(
-    url: str, *, name: str = "mirror", page_budget: float = 10.0, monotonic: Callable[[], float] | None = None, **wire: Any
+    url: str,
+    *,
+    name: str = "mirror",
+    page_budget: float = 10.0,
+    monotonic: Callable[[], float] | None = None,
+    **wire: Any,
 ) -> AsyncIterator[Client]:
     """A client with short timeouts unless told, which does all its parsing at once."""
     settings: dict[str, Any] = {"connect_timeout": 5.0, "read_timeout": 5.0, **wire}

@@ -36,7 +36,12 @@ class Asked:
 
 
 def reply(
-    body: bytes | str = b"", status: int = 200, then: Then = "keep", *, length: int | None = None, **headers: str
+    body: bytes | str = b"",
+    status: int = 200,
+    then: Then = "keep",
+    *,
+    length: int | None = None,
+    **headers: str,
 ) -> Answer:
     """An ordinary response; `content_type="text/html"` is a header. `length` is what Content-Length says."""
     body = body.encode() if isinstance(body, str) else body

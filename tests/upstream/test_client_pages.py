@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
+import json
+import random
 import zlib
 from email.utils import formatdate
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -18,8 +22,11 @@ from pypicache.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
+from pypicache.offload import Offload
 from pypicache.simple.model import load
+from pypicache.upstream.client import Client
 from pypicache.upstream.source import Listing, NotModified, Validators
+from pypicache.upstream.wire import Wire
 from tests.upstream.making import DEMO, JSON, WHEEL, open_client, page
 from tests.upstream.raw import Answer, RawServer, reply
 
@@ -27,7 +34,12 @@ TARGET = "/simple/demo/"
 
 
 async def test_page_comes_parsed_with_absolute_links_and_its_validators(server: RawServer) -> None:
-    server.on(TARGET, reply(page(), content_type=JSON, etag='"one"', last_modified="Tue, 01 Jul 2025 00:00:00 GMT", age="30"))
+    server.on(
+        TARGET,
+        reply(
+            page(), content_type=JSON, etag='"one"', last_modified="Tue, 01 Jul 2025 00:00:00 GMT", age="30"
+        ),
+    )
     async with open_client(server.simple) as client:
         listing = await client.project(DEMO)
     assert isinstance(listing, Listing)
@@ -104,45 +116,125 @@ ZIPPED = gzip.compress(page())
 MISFITS: dict[str, tuple[Answer, type[UpstreamError], str]] = {
     "closed at once": (Answer(b"", "close"), UpstreamRefused, "without an answer"),
     "reset at once": (Answer(b"", "reset"), UpstreamRefused, "connection reset by peer"),
-    "closed in the head": (Answer(b"HTTP/1.1 200 OK\r\nContent-", "close"), UpstreamRefused, "without an answer"),
+    "closed in the head": (
+        Answer(b"HTTP/1.1 200 OK\r\nContent-", "close"),
+        UpstreamRefused,
+        "without an answer",
+    ),
     "not HTTP": (Answer(b"220 smtp.example.org ESMTP\r\n", "close"), UpstreamGarbled, "not an HTTP answer"),
-    "a header of 100 kB": (Answer(_head("X: " + "x" * 100_000), "close"), UpstreamGarbled, "not an HTTP answer"),
-    "500 headers": (Answer(_head(*(f"X-{n}: y" for n in range(500))), "close"), UpstreamGarbled, "not an HTTP answer"),
-    "control characters in a header": (Answer(_head("X: a\x00b"), "close"), UpstreamGarbled, "not an HTTP answer"),
-    "two lengths": (Answer(_head("Content-Length: 5", "Content-Length: 6") + b"12345"), UpstreamGarbled, "not an HTTP answer"),
-    "a negative length": (Answer(_head("Content-Length: -5") + b"12345"), UpstreamGarbled, "not an HTTP answer"),
-    "a reason of 3 MB": (Answer(b"HTTP/1.1 200 " + b"x" * 3_000_000 + b"\r\n\r\n", "close"), UpstreamGarbled, "not an HTTP answer"),
-    "cut short": (reply(page(), length=10_000, then="close", content_type=JSON), UpstreamRefused, "ended early"),
-    "reset in the body": (reply(page(), length=10_000, then="reset", content_type=JSON), UpstreamRefused, "ended early"),
-    "a chunk cut short": (Answer(_head("Transfer-Encoding: chunked") + b"ff\r\nabc", "close"), UpstreamRefused, "ended early"),
-    "a chunk without a size": (Answer(_head("Transfer-Encoding: chunked") + b"zz\r\nabc"), UpstreamGarbled, "not an HTTP answer"),
-    "larger than any page": (reply(b"", length=65 << 20, then="close", content_type=JSON), UpstreamGarbled, "over 64 MiB"),
-    "an upgrade": (Answer(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), UpstreamRefused, "101"),
-    "a coding nobody asked for": (reply(page(), content_type=JSON, content_encoding="br"), UpstreamGarbled, "Content-Encoding br"),
-    "gzip that isn't": (reply(page(), content_type=JSON, content_encoding="gzip"), UpstreamGarbled, "not gzip"),
-    "gzip cut short": (reply(ZIPPED[:-9], content_type=JSON, content_encoding="gzip"), UpstreamGarbled, "ends early"),
+    "a header of 100 kB": (
+        Answer(_head("X: " + "x" * 100_000), "close"),
+        UpstreamGarbled,
+        "not an HTTP answer",
+    ),
+    "500 headers": (
+        Answer(_head(*(f"X-{n}: y" for n in range(500))), "close"),
+        UpstreamGarbled,
+        "not an HTTP answer",
+    ),
+    "control characters in a header": (
+        Answer(_head("X: a\x00b"), "close"),
+        UpstreamGarbled,
+        "not an HTTP answer",
+    ),
+    "two lengths": (
+        Answer(_head("Content-Length: 5", "Content-Length: 6") + b"12345"),
+        UpstreamGarbled,
+        "not an HTTP answer",
+    ),
+    "a negative length": (
+        Answer(_head("Content-Length: -5") + b"12345"),
+        UpstreamGarbled,
+        "not an HTTP answer",
+    ),
+    "a reason of 3 MB": (
+        Answer(b"HTTP/1.1 200 " + b"x" * 3_000_000 + b"\r\n\r\n", "close"),
+        UpstreamGarbled,
+        "not an HTTP answer",
+    ),
+    "cut short": (
+        reply(page(), length=10_000, then="close", content_type=JSON),
+        UpstreamRefused,
+        "ended early",
+    ),
+    "reset in the body": (
+        reply(page(), length=10_000, then="reset", content_type=JSON),
+        UpstreamRefused,
+        "ended early",
+    ),
+    "a chunk cut short": (
+        Answer(_head("Transfer-Encoding: chunked") + b"ff\r\nabc", "close"),
+        UpstreamRefused,
+        "ended early",
+    ),
+    "a chunk without a size": (
+        Answer(_head("Transfer-Encoding: chunked") + b"zz\r\nabc"),
+        UpstreamGarbled,
+        "not an HTTP answer",
+    ),
+    "larger than any page": (
+        reply(b"", length=65 << 20, then="close", content_type=JSON),
+        UpstreamGarbled,
+        "over 64 MiB",
+    ),
+    "an upgrade": (
+        Answer(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
+        UpstreamRefused,
+        "101",
+    ),
+    "a coding nobody asked for": (
+        reply(page(), content_type=JSON, content_encoding="br"),
+        UpstreamGarbled,
+        "Content-Encoding br",
+    ),
+    "gzip that isn't": (
+        reply(page(), content_type=JSON, content_encoding="gzip"),
+        UpstreamGarbled,
+        "not gzip",
+    ),
+    "gzip cut short": (
+        reply(ZIPPED[:-9], content_type=JSON, content_encoding="gzip"),
+        UpstreamGarbled,
+        "ends early",
+    ),
     "empty gzip": (reply(b"", content_type=JSON, content_encoding="gzip"), UpstreamGarbled, "ends early"),
     "a bomb": (
         reply(gzip.compress(bytes(40 << 20)), content_type=JSON, content_encoding="gzip"),
         UpstreamGarbled,
         "beyond all measure",
     ),
-    "deflate": (reply(zlib.compress(page()), content_type=JSON, content_encoding="deflate"), UpstreamGarbled, "deflate"),
+    "deflate": (
+        reply(zlib.compress(page()), content_type=JSON, content_encoding="deflate"),
+        UpstreamGarbled,
+        "deflate",
+    ),
     "a login page": (
         reply("<html><form action=/login><input name=user></form></html>", content_type="text/html"),
         UpstreamGarbled,
         "not an index page",
     ),
     "an empty body": (reply(b"", content_type=JSON), UpstreamGarbled, "not an index page"),
-    "another project's page": (reply(page(name="other"), content_type=JSON), UpstreamGarbled, "not an index page"),
+    "another project's page": (
+        reply(page(name="other"), content_type=JSON),
+        UpstreamGarbled,
+        "not an index page",
+    ),
     "a picture": (reply(b"\x89PNG\r\n", content_type="image/png"), UpstreamGarbled, "not an index page"),
     "broken UTF-8": (reply(b'{"name": "\xff"}', content_type=JSON), UpstreamGarbled, "not an index page"),
     "deep JSON": (reply(b"[" * 200_000, content_type=JSON), UpstreamGarbled, "not an index page"),
     "304 unasked": (reply(status=304, etag='"x"'), UpstreamGarbled, "unconditional"),
     "a redirect to nowhere": (reply(status=302), UpstreamRefused, "without a Location"),
     "a redirect to itself": (reply(status=301, location=TARGET), UpstreamRefused, "more than 5 redirects"),
-    "a redirect to a file": (reply(status=301, location="file:///etc/passwd"), UpstreamRefused, "scheme 'file'"),
-    "a redirect with a password": (reply(status=301, location="http://a:b@example.org/"), UpstreamRefused, "user name"),
+    "a redirect to a file": (
+        reply(status=301, location="file:///etc/passwd"),
+        UpstreamRefused,
+        "scheme 'file'",
+    ),
+    "a redirect with a password": (
+        reply(status=301, location="http://a:b@example.org/"),
+        UpstreamRefused,
+        "user name",
+    ),
     "a redirect to no host": (reply(status=301, location="http://"), UpstreamRefused, "plain host"),
 }
 
@@ -163,7 +255,10 @@ SILENCES: dict[str, tuple[Answer, str]] = {
     "no answer": (Answer(b"", "hang"), "no answer within 0.1 s"),
     "half a head": (Answer(b"HTTP/1.1 200 OK\r\n", "hang"), "no answer within 0.1 s"),
     "half a body": (reply(page(), length=10_000, then="hang", content_type=JSON), "silent"),
-    "informational answers for ever": (Answer(b"HTTP/1.1 103 Early Hints\r\n\r\n", "repeat"), "no answer within 0.3 s"),
+    "informational answers for ever": (
+        Answer(b"HTTP/1.1 103 Early Hints\r\n\r\n", "repeat"),
+        "no answer within 0.3 s",
+    ),
 }
 
 
@@ -207,7 +302,11 @@ async def test_last_modified_alone_is_enough_to_ask_by(server: RawServer) -> Non
 
 
 async def test_body_that_is_known_means_unchanged_where_there_are_no_validators(server: RawServer) -> None:
-    server.on(TARGET, reply(page(), content_type=JSON), reply(gzip.compress(page()), content_type=JSON, content_encoding="gzip"))
+    server.on(
+        TARGET,
+        reply(page(), content_type=JSON),
+        reply(gzip.compress(page()), content_type=JSON, content_encoding="gzip"),
+    )
     async with open_client(server.simple) as client:
         first = await client.project(DEMO)
         second = await client.project(DEMO, first.validators)
@@ -273,11 +372,13 @@ async def test_connection_refused_says_so() -> None:
     async with RawServer() as server:
         url = server.simple
     async with open_client(url) as client:
-        with pytest.raises(UpstreamRefused, match="^mirror: connection refused$"):
+        with pytest.raises(UpstreamRefused, match=r"^mirror: connection refused$"):
             await client.project(DEMO)
 
 
-@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70 + ".invalid", "xn--\u00e4.invalid", "a..invalid"])
+@pytest.mark.parametrize(
+    "host", ["nowhere.invalid", "a" * 70 + ".invalid", "xn--\u00e4.invalid", "a..invalid"]
+)
 async def test_name_that_cannot_be_resolved_is_refused(host: str) -> None:
     async with open_client(f"http://{host}/simple/") as client:
         with pytest.raises(UpstreamRefused):
@@ -285,7 +386,7 @@ async def test_name_that_cannot_be_resolved_is_refused(host: str) -> None:
 
 
 BASIC = "Basic " + base64.b64encode(b"me:hunter2").decode()
-SECRETS = [
+SECRETS: list[dict[str, Any]] = [
     {"username": "me", "password": "hunter2"},
     {"token": "hunter2"},
     {"headers": {"X-Api-Key": "hunter2"}},
@@ -296,9 +397,15 @@ SECRETS = [
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize(
     "answer",
-    [reply(status=403), Answer(b"", "close"), Answer(b"junk\r\n\r\n", "close"), reply(status=302, location="http://127.0.0.9/?token=hunter2"), reply("", content_type=JSON)],
+    [
+        reply(status=403),
+        Answer(b"", "close"),
+        Answer(b"junk\r\n\r\n", "close"),
+        reply(status=302, location="http://127.0.0.9/?token=hunter2"),
+        reply("", content_type=JSON),
+    ],
 )
-async def test_secrets_are_in_no_message(server: RawServer, secret: dict[str, str], answer: Answer) -> None:
+async def test_secrets_are_in_no_message(server: RawServer, secret: dict[str, Any], answer: Answer) -> None:
     server.on(TARGET, answer)
     url = server.simple if secret else server.simple.replace("://", "://me:hunter2@")
     async with open_client(url, **secret) as client:
@@ -329,3 +436,44 @@ async def test_credentials_go_to_the_mirrors_own_origin_only(server: RawServer) 
     assert foreign.headers["user-agent"] == "special/1"
     assert "authorization" not in foreign.headers
     assert "x-key" not in foreign.headers
+
+
+async def test_large_page_is_read_in_the_helper_process(server: RawServer) -> None:
+    """Inflating, hashing and parsing are one trip; nothing of it happens on the loop."""
+    entry = {"filename": WHEEL, "url": f"/files/{WHEEL}", "hashes": {"sha256": "a" * 64}}
+    files = [{**entry, "filename": f"demo-1.{n}-py3-none-any.whl"} for n in range(20_000)]
+    body = json.dumps({"meta": {"api-version": "1.0"}, "name": "demo", "files": files}).encode()
+    server.on(
+        TARGET,
+        reply(gzip.compress(body, 1), content_type=JSON, content_encoding="gzip"),
+        reply("{", content_type=JSON),
+    )
+    async with Offload(thread=1000) as offload:
+        async with Client(wire=Wire(name="mirror", url=server.simple), offload=offload) as client:
+            listing = await client.project(DEMO)
+        assert offload.helper_running
+    assert isinstance(listing, Listing)
+    assert len(load(listing.page).files) == 20_000
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_bytes_come_only_our_errors_come_out(server: RawServer, seed: int) -> None:
+    """Right answers with bytes changed, left out and repeated, cut anywhere."""
+    junk = random.Random(seed)
+    right = [
+        reply(gzip.compress(page()), content_type=JSON, content_encoding="gzip").data,
+        _head("Transfer-Encoding: chunked") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(page()), page()),
+        reply(status=302, location="http://127.0.0.1:1/x").data,
+    ]
+    answers = []
+    for _ in range(40):
+        data = bytearray(junk.choice(right))
+        for _ in range(junk.randrange(1, 6)):
+            at = junk.randrange(len(data))
+            data[at : at + junk.randrange(3)] = junk.randbytes(junk.randrange(4))
+        answers.append(Answer(bytes(data[: junk.randrange(1, 2 * len(data))]), "close"))
+    server.on(TARGET, *answers)
+    async with open_client(server.simple, read_timeout=1.0) as client:
+        while len(server.asked) < len(answers):
+            with contextlib.suppress(UpstreamError, ProjectNotFound):
+                await client.project(DEMO)

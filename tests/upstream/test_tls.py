@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from pypicache.errors import UpstreamRefused
+from pypicache.errors import ConfigError, UpstreamRefused, UpstreamTimeout
 from pypicache.upstream.source import Listing
 from tests.upstream.making import DEMO, JSON, open_client, page
 from tests.upstream.raw import RawServer, reply
@@ -35,14 +35,21 @@ def _server(certificate: trustme.LeafCert) -> RawServer:
     return server
 
 
-async def test_certificate_by_the_configured_authority_is_believed(authority: trustme.CA, ca_file: Path) -> None:
-    async with _server(authority.issue_cert("127.0.0.1")) as server, open_client(server.simple, ca_file=ca_file) as client:
+async def test_certificate_by_the_configured_authority_is_believed(
+    authority: trustme.CA, ca_file: Path
+) -> None:
+    async with (
+        _server(authority.issue_cert("127.0.0.1")) as server,
+        open_client(server.simple, ca_file=ca_file) as client,
+    ):
         assert isinstance(await client.project(DEMO), Listing)
 
 
 async def test_expired_certificate_is_refused(authority: trustme.CA, ca_file: Path) -> None:
     past = datetime(2020, 1, 2, tzinfo=UTC)
-    certificate = authority.issue_cert("127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=past)
+    certificate = authority.issue_cert(
+        "127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=past
+    )
     async with _server(certificate) as server, open_client(server.simple, ca_file=ca_file) as client:
         with pytest.raises(UpstreamRefused, match="certificate has expired"):
             await client.project(DEMO)
@@ -50,7 +57,10 @@ async def test_expired_certificate_is_refused(authority: trustme.CA, ca_file: Pa
 
 
 async def test_certificate_for_another_host_is_refused(authority: trustme.CA, ca_file: Path) -> None:
-    async with _server(authority.issue_cert("example.org")) as server, open_client(server.simple, ca_file=ca_file) as client:
+    async with (
+        _server(authority.issue_cert("example.org")) as server,
+        open_client(server.simple, ca_file=ca_file) as client,
+    ):
         with pytest.raises(UpstreamRefused, match="IP address mismatch"):
             await client.project(DEMO)
         assert server.asked == []
@@ -72,7 +82,17 @@ async def test_own_authority_does_not_vouch_for_strangers(ca_file: Path) -> None
 
 
 async def test_plain_http_where_tls_is_due_is_refused(server: RawServer) -> None:
-    async with open_client(f"https://127.0.0.1:{server.port}/simple/", read_timeout=1.0) as client:
-        with pytest.raises(UpstreamRefused):
+    """The server waits for a request, the client for a handshake."""
+    async with open_client(f"https://127.0.0.1:{server.port}/simple/", connect_timeout=0.2) as client:
+        with pytest.raises(UpstreamTimeout, match="no connection"):
             await client.project(DEMO)
     assert server.asked == []
+
+
+async def test_ca_file_that_cannot_be_used_is_a_configuration_error(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    for path in (tmp_path / "none.pem", empty):
+        with pytest.raises(ConfigError, match="ca_file"):
+            async with open_client("https://127.0.0.1:1/simple/", ca_file=path):
+                pass

@@ -1,0 +1,329 @@
+"""Replicas: who is asked, in which order, and what their answers come to together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pypicache.errors import (
+    AllUpstreamsFailed,
+    FileNotFound,
+    ProjectNotFound,
+    UpstreamError,
+    UpstreamGarbled,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from pypicache.events import MirrorFailed
+from pypicache.rules.breaker import State
+from pypicache.simple.model import File, ProjectName
+from pypicache.upstream.faults import BadLink
+from pypicache.upstream.mirrors import Mirrors
+from pypicache.upstream.source import Copy, Listing, NotModified, Validators
+from tests.clock import ManualClock
+from tests.fakes import FakeCopy, Recorder, Script
+from tests.upstream.making import DEMO, JSON, WHEEL, drain, file, open_client, page
+from tests.upstream.raw import Answer, RawServer, reply
+
+Outcome = Listing | NotModified | Exception | None
+
+
+class Scripted:
+    """A mirror whose answers are given in turn, the last one for ever; None is silence."""
+
+    def __init__(
+        self, name: str, *outcomes: Outcome, log: list[str] | None = None, copy: Copy | None = None
+    ) -> None:
+        self.name = name
+        self.known: list[Validators | None] = []
+        self._outcomes = list(outcomes)
+        self._log = [] if log is None else log
+        self._copy = copy
+
+    async def project(self, name: ProjectName, known: Validators | None = None) -> Listing | NotModified:
+        self._log.append(self.name)
+        self.known.append(known)
+        outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
+        if outcome is None:
+            await asyncio.get_running_loop().create_future()
+        if isinstance(outcome, Exception):
+            raise outcome
+        assert outcome is not None
+        return outcome
+
+    def copies(
+        self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False
+    ) -> Sequence[Copy]:
+        return [self._copy or FakeCopy(self.name, [Script(self.name.encode())])]
+
+
+def listing(origin: str) -> Listing:
+    return Listing(origin.encode(), Validators(origin))
+
+
+def refused(origin: str, status: int | None = None, retry_after: float | None = None) -> UpstreamRefused:
+    return UpstreamRefused(origin, "no", http_status=status, retry_after=retry_after)
+
+
+def absent() -> ProjectNotFound:
+    return ProjectNotFound("no")
+
+
+def mirrors(
+    *clients: Scripted, clock: ManualClock | None = None, recorder: Recorder | None = None, **more: Any
+) -> Mirrors:
+    return Mirrors(
+        name="root/pypi",
+        clients=clients,
+        clock=(clock or ManualClock()).monotonic,
+        observer=recorder or Recorder(),
+        spread=lambda: 0.0,
+        **more,
+    )
+
+
+FAILURES: list[UpstreamError] = [
+    refused("a"),
+    refused("a", 401),
+    refused("a", 403),
+    refused("a", 429),
+    refused("a", 503),
+    UpstreamTimeout("a", "silent"),
+    UpstreamGarbled("a", "not an index page"),
+    BadLink("a", "a redirect inside"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=str)
+async def test_any_failure_moves_on_to_the_next_mirror_and_is_told(failure: UpstreamError) -> None:
+    recorder = Recorder()
+    both = mirrors(Scripted("a", failure), Scripted("b", listing("b")), recorder=recorder)
+    assert await both.project(DEMO) == listing("b")
+    (event,) = recorder.events
+    assert isinstance(event, MirrorFailed)
+    assert (event.origin, event.what) == ("a", "demo")
+    assert not event.reason.startswith("a:")
+
+
+async def test_all_failures_are_told_in_order() -> None:
+    both = mirrors(Scripted("a", refused("a", 503, 9.0)), Scripted("b", UpstreamTimeout("b", "silent")))
+    with pytest.raises(AllUpstreamsFailed) as caught:
+        await both.project(DEMO)
+    assert str(caught.value) == "demo: a: no; b: silent"
+    assert caught.value.retry_after == 9.0
+    assert [cause.origin for cause in caught.value.causes] == ["a", "b"]
+
+
+ABSENCES: list[tuple[list[Outcome], Outcome | type[Exception], list[str]]] = [
+    ([absent()], ProjectNotFound, ["a"]),
+    ([absent(), absent(), absent()], ProjectNotFound, ["a", "b", "c"]),
+    ([absent(), listing("b")], listing("b"), ["a", "b"]),
+    ([absent(), absent(), listing("c")], listing("c"), ["a", "b", "c"]),
+    ([absent(), refused("b"), listing("c")], listing("c"), ["a", "b", "c"]),
+    ([absent(), refused("b")], ProjectNotFound, ["a", "b"]),
+    ([refused("a"), absent()], ProjectNotFound, ["a", "b"]),
+    ([refused("a"), UpstreamGarbled("b", "x"), refused("c", 403)], AllUpstreamsFailed, ["a", "b", "c"]),
+]
+
+
+@pytest.mark.parametrize(("outcomes", "expected", "asked"), ABSENCES)
+async def test_silence_is_not_absence(
+    outcomes: list[Outcome], expected: Outcome | type[Exception], asked: list[str]
+) -> None:
+    """Absent is what every mirror that answers says is absent, and one at least must say so."""
+    log: list[str] = []
+    source = mirrors(
+        *(Scripted(name, outcome, log=log) for name, outcome in zip("abc", outcomes, strict=False))
+    )
+    if isinstance(expected, Listing):
+        assert await source.project(DEMO) == expected
+    else:
+        assert isinstance(expected, type)
+        with pytest.raises(expected):
+            await source.project(DEMO)
+    assert log == asked
+
+
+async def test_mirror_that_was_silent_a_moment_ago_is_not_asked_to_confirm_an_absence() -> None:
+    log: list[str] = []
+    source = mirrors(Scripted("a", listing("a"), absent(), log=log), Scripted("b", refused("b"), log=log))
+    source._failed(source._mirrors[1], "pages", refused("b"))
+    await source.project(DEMO)
+    with pytest.raises(ProjectNotFound):
+        await source.project(DEMO)
+    assert log == ["a", "a"]
+
+
+async def test_validators_go_only_to_the_mirror_they_came_from() -> None:
+    known = Validators("b", etag='"1"')
+    a, b = Scripted("a", refused("a")), Scripted("b", NotModified(known))
+    assert await mirrors(a, b).project(DEMO, known) == NotModified(known)
+    assert (a.known, b.known) == ([None], [known])
+
+
+async def test_silent_mirror_is_asked_last_until_it_is_due_and_first_again_when_it_answers() -> None:
+    clock, log = ManualClock(), list[str]()
+    a = Scripted("a", UpstreamTimeout("a", "silent"), listing("a"), log=log)
+    source = mirrors(a, Scripted("b", listing("b"), log=log), clock=clock)
+    for _ in range(3):
+        assert await source.project(DEMO) == listing("b")
+    assert log == ["a", "b", "b", "b"]
+    clock.advance(30)
+    for _ in range(2):
+        assert await source.project(DEMO) == listing("a")
+    assert log == ["a", "b", "b", "b", "a", "a"]
+
+
+async def test_one_broken_page_does_not_cost_a_mirror_its_turn() -> None:
+    log: list[str] = []
+    a = Scripted("a", UpstreamGarbled("a", "x"), listing("a"), log=log)
+    source = mirrors(a, Scripted("b", listing("b"), log=log))
+    await source.project(DEMO)
+    await source.project(DEMO)
+    assert log == ["a", "b", "a"]
+
+
+async def test_retry_after_is_obeyed() -> None:
+    clock, log = ManualClock(), list[str]()
+    a = Scripted("a", refused("a", 429, 40.0), listing("a"), log=log)
+    source = mirrors(a, Scripted("b", listing("b"), log=log), clock=clock)
+    await source.project(DEMO)
+    clock.advance(39)
+    await source.project(DEMO)
+    clock.advance(2)
+    await source.project(DEMO)
+    assert log == ["a", "b", "b", "a"]
+
+
+async def test_open_breakers_make_no_answer_impossible() -> None:
+    log: list[str] = []
+    a = Scripted("a", refused("a"), listing("a"), log=log)
+    source = mirrors(a, Scripted("b", refused("b"), log=log))
+    with pytest.raises(AllUpstreamsFailed):
+        await source.project(DEMO)
+    assert [h.pages.state for h in source.health] == [State.OPEN, State.OPEN]
+    assert await source.project(DEMO) == listing("a")
+    assert log == ["a", "b", "a"]
+
+
+async def test_absence_is_an_answer_to_the_breaker() -> None:
+    source = mirrors(Scripted("a", refused("a"), absent()))
+    with pytest.raises(AllUpstreamsFailed):
+        await source.project(DEMO)
+    with pytest.raises(ProjectNotFound):
+        await source.project(DEMO)
+    assert source.health[0].pages.state is State.CLOSED
+
+
+async def test_silent_mirrors_leave_time_for_the_others() -> None:
+    """However long the first ones are silent, every mirror gets its share of the budget."""
+    clock = asyncio.get_running_loop().time
+    clients = [Scripted("a", None), Scripted("b", None), Scripted("c", listing("c"))]
+    source = Mirrors(
+        name="root/pypi", clients=clients, clock=clock, observer=Recorder(), budget=0.3, reserve=0.1
+    )
+    began = clock()
+    assert await source.project(DEMO) == listing("c")
+    assert clock() - began < 0.3
+    assert [health.pages.state for health in source.health] == [State.OPEN, State.OPEN, State.CLOSED]
+
+
+async def test_cancellation_passes() -> None:
+    source = mirrors(Scripted("a", None), Scripted("b", listing("b")))
+    task = asyncio.ensure_future(source.project(DEMO))
+    await asyncio.wait([task], timeout=0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_copies_begin_with_the_pages_origin_then_by_preference() -> None:
+    source = mirrors(Scripted("a", listing("a")), Scripted("b", listing("b")), Scripted("c", listing("c")))
+    wanted = file("http://c.example.org/x")
+    assert [copy.origin for copy in source.copies(DEMO, wanted, "c")] == ["c", "a", "b"]
+    source._failed(source._mirrors[2], "files", refused("c"))
+    assert [copy.origin for copy in source.copies(DEMO, wanted, "c")] == ["a", "b", "c"]
+    source._failed(source._mirrors[0], "pages", refused("a"))
+    assert [copy.origin for copy in source.copies(DEMO, wanted, "c")] == ["b", "c", "a"]
+
+
+def _files_state(source: Mirrors) -> State:
+    return source.health[0].files.state
+
+
+HEALTH: list[tuple[Exception, State]] = [
+    (FileNotFound("x"), State.CLOSED),
+    (refused("a", 403), State.CLOSED),
+    (refused("a", 416), State.CLOSED),
+    (UpstreamGarbled("a", "other bytes"), State.CLOSED),
+    (BadLink("a", "inside"), State.CLOSED),
+    (refused("a"), State.OPEN),
+    (UpstreamTimeout("a", "silent"), State.OPEN),
+    (refused("a", 503, 5.0), State.OPEN),
+    (refused("a", 429, 5.0), State.OPEN),
+]
+
+
+@pytest.mark.parametrize(("error", "state"), HEALTH)
+async def test_what_a_failed_file_says_of_the_mirror(error: Any, state: State) -> None:
+    source = mirrors(Scripted("a", listing("a"), copy=FakeCopy("a", [error])))
+    (copy,) = source.copies(DEMO, file("http://x.example.org/"), "a")
+    with pytest.raises(type(error)):
+        await copy.open()
+    assert source.health[0].files.state is state
+    assert source.health[0].pages.state is State.CLOSED
+
+
+@pytest.mark.parametrize("error", [refused("a"), UpstreamTimeout("a", "silent")])
+async def test_body_that_breaks_is_the_mirrors_failure_and_one_that_ends_its_success(
+    error: UpstreamError,
+) -> None:
+    recorder = Recorder()
+    inner = FakeCopy("a", [Script(b"12345", error=error), Script(b"12345")])
+    source = mirrors(Scripted("a", listing("a"), copy=inner), recorder=recorder)
+    (copy,) = source.copies(DEMO, file("http://x.example.org/"), "a")
+    with pytest.raises(type(error)):
+        await drain(await copy.open())
+    assert _files_state(source) is State.OPEN
+    assert [type(event) for event in recorder.events] == [MirrorFailed]
+    assert await drain(await copy.open()) == b"12345"
+    assert _files_state(source) is State.CLOSED
+
+
+async def test_reader_that_has_enough_is_no_failure() -> None:
+    source = mirrors(Scripted("a", listing("a"), copy=FakeCopy("a", [Script(b"x" * 100, piece=10)])))
+    (copy,) = source.copies(DEMO, file("http://x.example.org/"), "a")
+    source._failed(source._mirrors[0], "files", refused("a"))
+    async with await copy.open() as body:
+        async for _ in body.chunks():
+            break
+    assert source.health[0].files.state is State.CLOSED
+
+
+async def test_hanging_failing_and_working_mirror_over_sockets() -> None:
+    """The whole path: the first hangs, the second gives 500, the third works; the next page skips the first."""
+    async with RawServer() as first, RawServer() as second, RawServer() as third:
+        first.on("/simple/demo/", Answer(b"", "hang"))
+        second.on("/simple/demo/", reply(status=500))
+        third.on("/simple/demo/", reply(page(), content_type=JSON))
+        third.on(f"/files/{WHEEL}", reply(b"12345"))
+        async with (
+            open_client(first.simple, name="first", read_timeout=0.1) as a,
+            open_client(second.simple, name="second") as b,
+            open_client(third.simple, name="third") as c,
+        ):
+            source = Mirrors(
+                name="root/pypi",
+                clients=[a, b, c],
+                clock=asyncio.get_running_loop().time,
+                observer=Recorder(),
+            )
+            answers = [await source.project(DEMO) for _ in range(3)]
+            assert {answer.validators.origin for answer in answers} == {"third"}
+            copies = source.copies(DEMO, file(f"{third.url}/files/{WHEEL}"), "third")
+            assert await drain(await copies[0].open()) == b"12345"
+            assert [copy.origin for copy in copies] == ["third", "first", "second"]
+        assert len(first.asked) == 1
