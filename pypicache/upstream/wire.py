@@ -47,7 +47,6 @@ KEEPALIVE = 60.0
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_URL = 8000
-_WIRE_ERRORS = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +159,11 @@ class Wire:
     async def _send(self, url: str, lane: Lane, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """One hop: within a time limit of its own up to the end of the head, since a head may drip for ever.
 
-        A connection that breaks before its answer is tried once more, afresh: GET is idempotent (RFC 9110 section 9.2.2).
+        aiohttp tries a connection that breaks before its answer once more (RFC 9110 section 9.2.2), so this needn't.
         """
         try:
             async with asyncio.timeout(self._head_timeout):
-                try:
-                    return await self._request(url, lane, headers)
-                except aiohttp.ClientConnectorError:
-                    raise
-                except _WIRE_ERRORS:
-                    return await self._request(url, lane, headers)
+                return await self._request(url, lane, headers)
         except aiohttp.ConnectionTimeoutError as error:
             raise translate(
                 error, self.name, silence=f"no connection within {self._connect_timeout:g} s"

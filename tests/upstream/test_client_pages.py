@@ -314,6 +314,14 @@ async def test_body_that_is_known_means_unchanged_where_there_are_no_validators(
     assert second.validators == first.validators
 
 
+async def test_304_to_a_question_without_conditions_is_no_answer(server: RawServer) -> None:
+    """A body's digest alone can't be asked by."""
+    server.on(TARGET, reply(status=304))
+    async with open_client(server.simple) as client:
+        with pytest.raises(UpstreamGarbled, match="unconditional"):
+            await client.project(DEMO, Validators("mirror", body_digest="0" * 64))
+
+
 async def test_304_with_another_etag_is_asked_again_without_conditions(server: RawServer) -> None:
     server.on(TARGET, reply(status=304, etag='"two"'), reply(page(), content_type=JSON, etag='"two"'))
     async with open_client(server.simple) as client:

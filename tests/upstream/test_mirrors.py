@@ -271,8 +271,9 @@ HEALTH: list[tuple[Exception, State]] = [
 async def test_what_a_failed_file_says_of_the_mirror(error: Any, state: State) -> None:
     source = mirrors(Scripted("a", listing("a"), copy=FakeCopy("a", [error])))
     (copy,) = source.copies(DEMO, file("http://x.example.org/"), "a")
-    with pytest.raises(type(error)):
-        await copy.open()
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            await copy.open()
     assert source.health[0].files.state is state
     assert source.health[0].pages.state is State.CLOSED
 
@@ -291,6 +292,30 @@ async def test_body_that_breaks_is_the_mirrors_failure_and_one_that_ends_its_suc
     assert [type(event) for event in recorder.events] == [MirrorFailed]
     assert await drain(await copy.open()) == b"12345"
     assert _files_state(source) is State.CLOSED
+
+
+async def test_due_mirror_is_probed_by_one_request_at_a_time() -> None:
+    clock, log = ManualClock(), list[str]()
+    a = Scripted("a", refused("a"), None, log=log)
+    source = mirrors(a, Scripted("b", listing("b"), log=log), clock=clock)
+    await source.project(DEMO)
+    clock.advance(10)
+    probe = asyncio.ensure_future(source.project(DEMO))
+    await asyncio.sleep(0)
+    assert await source.project(DEMO) == listing("b")
+    assert log == ["a", "b", "a", "b"]
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+
+
+async def test_body_that_was_never_read_says_nothing() -> None:
+    source = mirrors(Scripted("a", listing("a"), copy=FakeCopy("a", [Script(b"12345")])))
+    (copy,) = source.copies(DEMO, file("http://x.example.org/"), "a")
+    source._failed(source._mirrors[0], "files", refused("a"))
+    async with await copy.open():
+        pass
+    assert source.health[0].files.state is not State.CLOSED
 
 
 async def test_reader_that_has_enough_is_no_failure() -> None:

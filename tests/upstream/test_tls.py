@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import trustme
 
 from pypicache.errors import ConfigError, UpstreamRefused, UpstreamTimeout
 from pypicache.upstream.source import Listing
-from tests.upstream.making import DEMO, JSON, open_client, page
+from tests.upstream.making import DEMO, JSON, drain, file, only_copy, open_client, page
 from tests.upstream.raw import RawServer, reply
 
 
@@ -96,3 +97,24 @@ async def test_ca_file_that_cannot_be_used_is_a_configuration_error(tmp_path: Pa
         with pytest.raises(ConfigError, match="ca_file"):
             async with open_client("https://127.0.0.1:1/simple/", ca_file=path):
                 pass
+
+
+async def test_other_hosts_may_answer_to_the_systems_authorities_and_the_mirror_may_not(
+    authority: trustme.CA, ca_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ca_file` replaces the system's store for the mirror itself; its links may lead to public hosts."""
+    public = trustme.CA()
+    public.cert_pem.write_to_path(str(tmp_path / "system.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    networks = [ip_network("127.0.0.0/8")]
+    async with (
+        _server(authority.issue_cert("127.0.0.1")) as mine,
+        _server(public.issue_cert("127.0.0.1")) as theirs,
+        open_client(mine.simple, ca_file=ca_file, allow_private=networks) as client,
+        open_client(theirs.simple, ca_file=ca_file) as deceived,
+    ):
+        theirs.on("/f", reply(b"12345"))
+        assert isinstance(await client.project(DEMO), Listing)
+        assert await drain(await only_copy(client, file(f"{theirs.url}/f")).open()) == b"12345"
+        with pytest.raises(UpstreamRefused, match="isn't trusted"):
+            await deceived.project(DEMO)

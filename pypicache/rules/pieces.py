@@ -1,0 +1,114 @@
+"""Which bytes of a file are fetched next, and over how many connections.
+
+A large file is fetched in pieces over several connections when one alone is slow. This decides; it opens no
+connection and holds no bytes. Spans are half-open [start, stop) byte offsets, and a set of spans is a sorted tuple
+of them that neither overlap nor touch.
+
+- It begins with one connection for the whole rest. A file that one connection brings within `PATIENCE` is
+  never split: mirrors are shared by many.
+- After that the number of connections doubles every `STEP` seconds, up to what the mirrors allow.
+- The front comes first: a free connection takes the lowest bytes that nobody fetches, so that clients who
+  read in order are never far behind.
+- Pieces are about a second's worth of a connection, and smaller towards the end, so that all end together.
+- When nothing is left to take, a free connection takes the second half of the largest piece under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Span = tuple[int, int]
+Spans = tuple[Span, ...]
+
+SPLIT_FROM = 8 << 20
+"""A file smaller than this comes over one connection."""
+
+PATIENCE = 1.0
+"""Seconds that the rest may take over the connections there are, before another is opened."""
+
+STEP = 0.25
+"""Seconds between two looks at whether more connections are wanted."""
+
+SMALLEST, LARGEST = 1 << 20, 8 << 20
+"""The sizes of a piece."""
+
+STALLED = 4.0
+"""Seconds without a byte after which a connection's piece is given to another, if others bring bytes."""
+
+
+def add(held: Spans, span: Span) -> Spans:
+    """The spans with one more; what overlaps or touches becomes one."""
+    start, stop = span
+    if start >= stop:
+        return held
+    apart = []
+    for other in held:
+        if other[1] < start or stop < other[0]:
+            apart.append(other)
+        else:
+            start, stop = min(start, other[0]), max(stop, other[1])
+    return tuple(sorted([*apart, (start, stop)]))
+
+
+def mark(held: Spans) -> int:
+    """Up to where the file is held from its first byte on."""
+    return held[0][1] if held and held[0][0] == 0 else 0
+
+
+def covers(held: Spans, span: Span) -> bool:
+    """Whether all of the span is held."""
+    return any(start <= span[0] and span[1] <= stop for start, stop in held)
+
+
+def gaps(size: int, held: Spans, taken: Sequence[Span] = ()) -> Spans:
+    """What is neither held nor being fetched, in order."""
+    covered = held
+    for span in taken:
+        covered = add(covered, span)
+    found, position = [], 0
+    for start, stop in covered:
+        if position < start:
+            found.append((position, min(start, size)))
+        position = max(position, stop)
+    if position < size:
+        found.append((position, size))
+    return tuple(found)
+
+
+def next_piece(size: int, held: Spans, taken: Sequence[Span], *, lanes: int, rate: float) -> Span | None:
+    """The bytes that a free connection takes next, or None when none are left to take.
+
+    `taken` are the spans being fetched; `lanes` how many connections there are, this one included; `rate` is what
+    this one brings, in bytes a second, 0 when that isn't known.
+    """
+    left = gaps(size, held, taken)
+    if not left:
+        return None
+    start, stop = left[0]
+    remaining = sum(end - begin for begin, end in left)
+    length = max(SMALLEST, min(int(rate) or LARGEST, LARGEST, remaining // (2 * max(1, lanes))))
+    # A leftover too small to be worth a request goes along.
+    return (start, stop) if stop - start - length < SMALLEST else (start, start + length)
+
+
+def steal(taken: Sequence[Span]) -> tuple[int, Span] | None:
+    """Whose piece is to be shortened (its place in `taken`), and the span a free connection gets; None when none is worth it."""
+    if not taken:
+        return None
+    place = max(range(len(taken)), key=lambda at: taken[at][1] - taken[at][0])
+    start, stop = taken[place]
+    if stop - start < 2 * SMALLEST:
+        return None
+    return place, (start + (stop - start) // 2, stop)
+
+
+def wanted(*, lanes: int, most: int, size: int | None, remaining: int, rate: float, since: float) -> int:
+    """How many connections the download should have now.
+
+    `rate` is what all of them bring together, in bytes a second; `since` the seconds since that was last asked.
+    """
+    if size is None or size < SPLIT_FROM or since < STEP or lanes < 1:
+        return lanes
+    if rate > 0 and remaining / rate <= PATIENCE:
+        return lanes
+    return min(most, 2 * lanes)
