@@ -1,1 +1,16 @@
-"""Other people's indexes: one mirror (`client`), replicas of one index (`mirrors`), the seam they share (`source`)."""
+"""Other people's indexes: where pages and files come from, and everything that can go wrong on the way.
+
+=======  ======================================================================
+source   the seam: what the rest of the package sees
+mirrors  replicas of one index: order, failover, breakers
+watched  downloads whose outcome a breaker hears of
+client   one remote index: pages, and what each status means
+unpack   a page's body: inflated within limits, hashed, parsed, off the loop
+files    one mirror's copy of a file, and its bytes as they arrive
+lookup   a file of another mirror's page, found on the mirror's own
+wire     connections: sessions, headers, credentials, redirects
+guard    which addresses are dialled for links and redirects
+egress   TLS contexts and egress proxies
+faults   every failure of aiohttp, TLS and sockets in this package's words
+=======  ======================================================================
+"""
