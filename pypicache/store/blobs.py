@@ -36,28 +36,33 @@ class Blob(Protocol):
 
 
 class Spool(Protocol):
-    """A file that is arriving: one writer puts bytes at offsets, any number of readers pread what is there.
+    """A file that is arriving: its writer puts bytes at offsets, any number of readers pread what is there.
 
-    Owned by its writer until `BlobStore.publish` or `discard`. Readers that hold the descriptor
-    (`os.dup`) can read on after either.
+    Owned by its writer until `BlobStore.publish`, `discard`, `reject` or `close`. Readers that hold the
+    descriptor (`os.dup`) can read on after any of them.
     """
 
     key: str
     size: int | None
     """The whole size, when known; space for it is reserved."""
 
+    @property
+    def held(self) -> tuple[tuple[int, int], ...]:
+        """The spans of bytes that are there: half-open, sorted, apart."""
+        ...
+
     def fileno(self) -> int:
         """A descriptor for pread and sendfile."""
         ...
 
     async def write(self, offset: int, buffers: Sequence[bytes]) -> None:
-        """Put these bytes there, off the loop. Raises StoreFull or StoreError."""
+        """Put these bytes there, off the loop; `held` then has them. Raises StoreFull or StoreError."""
         ...
 
     async def digest(self, algorithm: str) -> str:
-        """The hexadecimal digest of all that was written from offset 0 on, computed off the loop.
+        """The hexadecimal digest of the whole file, computed off the loop.
 
-        sha256 is kept up to date while bytes arrive in order; any other algorithm reads the file once.
+        sha256 is kept up to date as the bytes at the front come together; any other reads the file once.
         """
         ...
 
@@ -67,6 +72,30 @@ class Spool(Protocol):
 
     async def discard(self) -> None:
         """Remove it; nothing of it stays on disk."""
+        ...
+
+    async def reject(self) -> None:
+        """Set the bytes aside as evidence: they aren't what they were said to be. The spool is gone then."""
+        ...
+
+    def close(self) -> None:
+        """Stop writing; what is there stays for whoever claims `key` next."""
+        ...
+
+
+class Partial(Protocol):
+    """Another process's spool, seen from here."""
+
+    def fileno(self) -> int:
+        """A descriptor for pread and sendfile."""
+        ...
+
+    async def look(self) -> tuple[int | None, tuple[tuple[int, int], ...]]:
+        """The size, if known, and the spans of bytes that are there by now. Raises StoreError."""
+        ...
+
+    def close(self) -> None:
+        """Give the descriptors back."""
         ...
 
 
@@ -89,11 +118,16 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def spool(self, key: str, size: int | None) -> Spool:
-        """A fresh spool for the download called `key`, with space reserved.
+    async def spool(self, key: str, size: int | None, *, resume: bool = False) -> Spool:
+        """The spool for the download called `key`, claimed, with space reserved.
 
+        Fresh, or with `resume` holding what an earlier writer of the same size left: only for keys that name bytes.
         Raises SpoolBusy while another writer has it, StoreFull or StoreError.
         """
+        ...
+
+    async def follow(self, key: str) -> Partial | None:
+        """The spool that another process is writing for that key; None when there is no such file. Raises StoreError."""
         ...
 
     async def publish(self, spool: Spool, sha256: str) -> Blob:

@@ -23,6 +23,7 @@ import hashlib
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ from typing import Self
 
 from pypicache.errors import StoreError
 from pypicache.events import Observer
+from pypicache.store import journal
 from pypicache.store.blobs import Blob, BlobInfo, Spool
 from pypicache.store.files import (
     entries,
@@ -41,16 +43,19 @@ from pypicache.store.files import (
     store_error,
     sync_directory,
 )
-from pypicache.store.parts import abandon, claim, part_name, remove, sweep
+from pypicache.store.parts import abandon, claim, open_partial, part_name, remove, set_aside, sweep
 from pypicache.store.quarantine import Quarantine
 from pypicache.store.root import prepare_root
-from pypicache.store.spool import FileBlob, FileSpool
+from pypicache.store.spool import FileBlob, FilePartial, FileSpool
 from pypicache.store.threads import Threads
 from pypicache.store.trouble import Trouble
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SET_ASIDE = "a stored file was set aside"
 _DOUBTS = 1024
+
+KEEP = 7 * 86400.0
+"""Seconds that a partial file without a writer is kept for somebody to go on with it."""
 
 
 class DiskBlobStore:
@@ -120,27 +125,36 @@ class DiskBlobStore:
         self._doubt(sha256, status)
         return None
 
-    async def spool(self, key: str, size: int | None) -> FileSpool:
-        """A fresh spool; see `BlobStore.spool`."""
+    async def spool(self, key: str, size: int | None, *, resume: bool = False) -> FileSpool:
+        """The spool, claimed; see `BlobStore.spool`."""
         path = self._spools / part_name(key)
-        fd = await self._threads.run(
+        part = await self._threads.run(
             functools.partial(claim, path, self._quarantine), undo=functools.partial(abandon, path)
         )
+        kept = resume and part.entry.size is not None and part.entry.size == (size or part.entry.size)
         spool = FileSpool(
             key=key,
-            size=size,
-            fd=fd,
+            size=part.entry.size if kept else size,
+            fd=part.fd,
+            journal=part.journal,
+            held=part.entry.held if kept else (),
             threads=self._threads,
             remove=functools.partial(remove, path),
+            set_aside=functools.partial(set_aside, path, self._quarantine),
             closed=lambda: self._open_spools.discard(spool),
         )
         self._open_spools.add(spool)
         try:
-            await spool.run(spool.start_over)
+            await spool.run(spool.go_on if kept else spool.start_over)
         except BaseException:
             await spool.discard()
             raise
         return spool
+
+    async def follow(self, key: str) -> FilePartial | None:
+        """Another process's spool; see `BlobStore.follow`."""
+        found = await self._threads.run(functools.partial(open_partial, self._spools / part_name(key)))
+        return None if found is None else FilePartial(*found, threads=self._threads)
 
     async def publish(self, spool: Spool, sha256: str) -> FileBlob:
         """Make it a blob; see `BlobStore.publish`."""
@@ -212,7 +226,7 @@ class DiskBlobStore:
         prepare_root(self._root)
         for directory in (self._root / "blobs", self._blobs, self._spools, self._quarantine.directory):
             private_directory(directory)
-        sweep(self._spools, self._quarantine)
+        sweep(self._spools, self._quarantine, before=time.time() - KEEP)
         self._quarantine.trim()
 
     def _publish(self, spool: FileSpool, fd: int, sha256: str) -> FileBlob:
@@ -230,6 +244,7 @@ class DiskBlobStore:
             except IsADirectoryError:
                 self._quarantine.take(path)
                 part.rename(path)
+            journal.path_of(part).unlink(missing_ok=True)
             if self._fsync:
                 sync_directory(path.parent)
             return FileBlob(sha256, spool.end, os.dup(fd))

@@ -54,7 +54,7 @@ class MemoryBlobStore:
         self._blobs[sha256] = (held, self._now())
         return FileBlob(sha256, held.size, os.dup(held.fileno()))
 
-    async def spool(self, key: str, size: int | None) -> FileSpool:
+    async def spool(self, key: str, size: int | None, *, resume: bool = False) -> FileSpool:  # noqa: ARG002 - nothing outlives its writer here
         """A fresh spool; see `BlobStore.spool`."""
         if key in self._spools:
             raise SpoolBusy("another download is writing this partial file")
@@ -68,6 +68,9 @@ class MemoryBlobStore:
             reserves=False,
         )
         return spool
+
+    async def follow(self, key: str) -> None:
+        """There are no other processes here; see `BlobStore.follow`."""
 
     async def publish(self, spool: Spool, sha256: str) -> FileBlob:
         """Make it a blob; see `BlobStore.publish`."""

@@ -1,6 +1,6 @@
 """Partial files by name: who may write one (flock), how its name goes away, and what a dead writer left.
 
-The name is `<SHA-256 of the download's key>.part`. The lock belongs to the open file, so it falls when its
+Beside each partial file is its journal, which says what it holds. The name is `<SHA-256 of the download's key>.part`. The lock belongs to the open file, so it falls when its
 holder dies, and a name counts only while it still stands for the locked file. All of it blocks.
 
 It knows nothing of what is in the files. It may not import anything of the package but errors and its own folder.
@@ -15,10 +15,13 @@ import hashlib
 import os
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
 from pypicache.errors import StoreError
+from pypicache.store import journal
 from pypicache.store.blobs import SpoolBusy
-from pypicache.store.files import same_file, store_error
+from pypicache.store.files import READ, same_file, store_error
+from pypicache.store.journal import Entry
 from pypicache.store.quarantine import Quarantine
 
 _ATTEMPTS = 10
@@ -31,7 +34,16 @@ def part_name(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest() + ".part"
 
 
-def claim(path: Path, quarantine: Quarantine) -> int:
+class Part(NamedTuple):
+    """A partial file, opened and locked."""
+
+    fd: int
+    journal: int
+    entry: Entry
+    """What its journal says of it; NOTHING where that can't be."""
+
+
+def claim(path: Path, quarantine: Quarantine) -> Part:
     """Open the file, made if need be, and lock it. Raises SpoolBusy when it is locked, StoreFull or StoreError."""
     try:
         for _ in range(_ATTEMPTS):
@@ -39,8 +51,7 @@ def claim(path: Path, quarantine: Quarantine) -> int:
             if fd is None:
                 quarantine.take(path)
             elif _lock(fd) and same_file(path, fd):
-                os.fchmod(fd, 0o600)
-                return fd
+                return _with_journal(path, fd, quarantine)
             else:  # whoever had the lock removed or renamed the file meanwhile
                 os.close(fd)
     except OSError as error:
@@ -48,33 +59,92 @@ def claim(path: Path, quarantine: Quarantine) -> int:
     raise StoreError("the cache can't begin a partial file: its name keeps changing hands")
 
 
+def _with_journal(path: Path, fd: int, quarantine: Quarantine) -> Part:
+    """The locked file together with its journal. Raises OSError, with nothing left open."""
+    try:
+        os.fchmod(fd, 0o600)
+        notes = _open_plain(journal.path_of(path), os.O_CREAT)
+        if notes is None:
+            quarantine.take(journal.path_of(path))
+            notes = os.open(journal.path_of(path), _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError:
+        os.close(fd)
+        raise
+    entry = journal.read(notes)
+    # A journal that claims more than there is belongs to another file of that name.
+    if entry.held and entry.held[-1][1] > os.fstat(fd).st_size:
+        entry = journal.NOTHING
+    return Part(fd, notes, entry)
+
+
+def open_partial(path: Path) -> tuple[int, int] | None:
+    """The file and its journal, opened for reading; None when either isn't there. Raises StoreError."""
+    try:
+        fd = os.open(path, READ)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise store_error("the cache can't open a partial file", error) from error
+    try:
+        return fd, os.open(journal.path_of(path), READ)
+    except OSError:
+        os.close(fd)
+        return None
+
+
 def remove(path: Path, fd: int) -> None:
-    """Take the name away if it stands for this file. Raises OSError."""
+    """Take the name away, and the journal's, if it stands for this file. Raises OSError."""
     if same_file(path, fd):
         path.unlink(missing_ok=True)
+        journal.path_of(path).unlink(missing_ok=True)
 
 
-def abandon(path: Path, fd: int) -> None:
+def set_aside(path: Path, quarantine: Quarantine, fd: int) -> None:
+    """Move the file to the quarantine if the name stands for it. Raises OSError."""
+    if same_file(path, fd):
+        quarantine.take(path)
+        quarantine.trim()
+        journal.path_of(path).unlink(missing_ok=True)
+
+
+def abandon(path: Path, part: Part) -> None:
     """Remove the file, and close it."""
     with contextlib.suppress(OSError):
-        remove(path, fd)
-    os.close(fd)
+        remove(path, part.fd)
+    os.close(part.fd)
+    os.close(part.journal)
 
 
-def sweep(directory: Path, quarantine: Quarantine) -> int:
-    """Remove every partial file whose writer is gone; how many. What can't be removed stays for the next time."""
+def sweep(directory: Path, quarantine: Quarantine, *, before: float) -> int:
+    """Remove every partial file without a writer that nobody can go on with; how many.
+
+    Those are the ones without a journal that says what they hold, and those that were last written before
+    `before` (seconds since the epoch). What can't be removed stays for the next time.
+    """
     swept = 0
     with contextlib.suppress(OSError):
         for path in tuple(directory.iterdir()):
-            with contextlib.suppress(OSError, SpoolBusy):
-                fd = _open_plain(path, 0)
-                if fd is None:
-                    quarantine.take(path)
-                else:
-                    _lock(fd)
-                    abandon(path, fd)
-                swept += 1
+            with contextlib.suppress(StoreError, OSError):
+                swept += _sweep(path, quarantine, before)
     return swept
+
+
+def _sweep(path: Path, quarantine: Quarantine, before: float) -> bool:
+    if path.name.endswith(journal.SUFFIX):
+        lonely = not path.with_name(path.name.removesuffix(journal.SUFFIX)).exists()
+        if lonely:
+            path.unlink()
+        return lonely
+    if not stat.S_ISREG(path.lstat().st_mode):
+        quarantine.take(path)
+        return True
+    part = claim(path, quarantine)
+    if part.entry.held and os.fstat(part.fd).st_mtime >= before:
+        os.close(part.fd)
+        os.close(part.journal)
+        return False
+    abandon(path, part)
+    return True
 
 
 def _open_plain(path: Path, flags: int) -> int | None:

@@ -26,11 +26,17 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pypicache.errors import IntegrityError, StoreError
+from pypicache.rules import pieces
+from pypicache.rules.pieces import Spans
+from pypicache.store import journal
 from pypicache.store.files import hash_into, store_error, write_at
 from pypicache.store.reserve import reserve
 from pypicache.store.threads import Threads
 
 T = TypeVar("T")
+
+CATCH_UP = 4 << 20
+"""Bytes that one write may hash of what lies beyond it: a bound on how long it takes."""
 
 
 class FileBlob:
@@ -65,8 +71,9 @@ class FileBlob:
 class FileSpool:
     """Implements `blobs.Spool` over an open file, which it owns from here on.
 
-    `remove` takes the file's name away, if it still is this file's, given the descriptor; it is called in a
-    thread. `closed` is called on the event loop when the descriptor has been closed.
+    `remove` takes the file's name away, if it still is this file's, given the descriptor; `set_aside` moves it to
+    where damage is kept; both are called in a thread. `closed` is called on the event loop when the descriptor has
+    been closed. `journal` is the descriptor of its journal, if it has one, and `held` what that says is there.
     """
 
     def __init__(
@@ -78,6 +85,9 @@ class FileSpool:
         threads: Threads,
         remove: Callable[[int], None],
         closed: Callable[[], object],
+        set_aside: Callable[[int], None] | None = None,
+        journal: int = -1,
+        held: Spans = (),
         reserves: bool = True,
     ) -> None:
         self.key = key
@@ -85,7 +95,9 @@ class FileSpool:
         self._fd = fd
         self._threads = threads
         self._remove = remove
+        self._set_aside = set_aside or remove
         self._on_closed = closed
+        self._journal = journal
         self._reserves = reserves
         self._jobs = 0
         self._idle = asyncio.Event()
@@ -94,12 +106,17 @@ class FileSpool:
         self._lock = threading.Lock()
         self._hash = hashlib.sha256()
         self._hashed = 0  # the running hash covers bytes [0, _hashed)
-        self._end = 0
+        self._held = held
+
+    @property
+    def held(self) -> Spans:
+        """The spans of bytes that are there: half-open, sorted, apart."""
+        return self._held
 
     @property
     def end(self) -> int:
         """Where the last byte that was written ends."""
-        return self._end
+        return self._held[-1][1] if self._held else 0
 
     def fileno(self) -> int:
         """The descriptor, for pread, sendfile and dup. Raises ValueError when closed."""
@@ -128,10 +145,17 @@ class FileSpool:
 
     async def discard(self) -> None:
         """Remove it; readers that duplicated the descriptor can read on. More than once is fine."""
+        await self._end_with(self._remove)
+
+    async def reject(self) -> None:
+        """Set the bytes aside as evidence; readers that duplicated the descriptor can read on. More than once is fine."""
+        await self._end_with(self._set_aside)
+
+    async def _end_with(self, what: Callable[[int], None]) -> None:
         if self._closing:
             return
         try:
-            await self.run(lambda: self._remove(self._fd))
+            await self.run(lambda: what(self._fd))
         except OSError as error:
             raise store_error("the cache can't remove a partial file", error) from error
         finally:
@@ -166,6 +190,8 @@ class FileSpool:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
         finally:
             os.close(self._fd)
+            if self._journal >= 0:
+                os.close(self._journal)
             self._on_closed()
 
     # In a thread, from here on.
@@ -173,9 +199,19 @@ class FileSpool:
     def start_over(self) -> None:
         """Empty the file and reserve its space; blocking."""
         try:
+            # First the journal: it must never claim what isn't there.
+            self._note(())
             os.ftruncate(self._fd, 0)
             with self._lock:
-                self._hash, self._hashed, self._end = hashlib.sha256(), 0, 0
+                self._hash, self._hashed, self._held = hashlib.sha256(), 0, ()
+            if self.size and self._reserves:
+                reserve(self._fd, self.size)
+        except OSError as error:
+            raise store_error("the cache has no room for a download", error) from error
+
+    def go_on(self) -> None:
+        """Reserve the space for what is missing of a file that an earlier writer began; blocking."""
+        try:
             if self.size and self._reserves:
                 reserve(self._fd, self.size)
         except OSError as error:
@@ -187,25 +223,34 @@ class FileSpool:
                 self._hash, self._hashed = hashlib.sha256(), 0
         try:
             length = write_at(self._fd, offset, buffers)
+            with self._lock:
+                self._held = pieces.add(self._held, (offset, offset + length))
+                self._note(self._held)
+                if offset == self._hashed:
+                    for buffer in buffers:
+                        self._hash.update(buffer)
+                    self._hashed += length
+                # Pieces that came before their turn are hashed when the front reaches them, a few at a time.
+                front = min(pieces.mark(self._held), self._hashed + CATCH_UP)
+                hash_into(self._hash, self._fd, self._hashed, front)
+                self._hashed = max(self._hashed, front)
         except OSError as error:
             raise store_error("the cache can't write a download", error) from error
-        with self._lock:
-            self._end = max(self._end, offset + length)
-            if offset == self._hashed:
-                for buffer in buffers:
-                    self._hash.update(buffer)
-                self._hashed += length
+
+    def _note(self, held: Spans) -> None:
+        if self._journal >= 0:
+            journal.write(self._journal, journal.Entry(self.size, held))
 
     def _digest(self, algorithm: str) -> str:
         try:
             if algorithm == "sha256":
                 with self._lock:  # what arrived out of order is caught up with
                     running = self._hash.copy()
-                    hash_into(running, self._fd, self._hashed, self._end)
-                    self._hash, self._hashed = running, self._end
+                    hash_into(running, self._fd, self._hashed, self.end)
+                    self._hash, self._hashed = running, self.end
                     return running.hexdigest()
             hasher = hashlib.new(algorithm, usedforsecurity=False)
-            hash_into(hasher, self._fd, 0, self._end)
+            hash_into(hasher, self._fd, 0, self.end)
             return hasher.hexdigest()
         except OSError as error:
             raise store_error("the cache can't read a download back", error) from error
@@ -217,9 +262,40 @@ class FileSpool:
 
         The caller of publish has verified it; this costs nothing and catches the caller that has not.
         """
-        if self.size is not None and self._end != self.size:
-            raise IntegrityError("a download", expected=f"{self.size} bytes", got=f"{self._end}")
+        whole = ((0, self.end),) if self.end else ()
+        if self._held != whole or (self.size is not None and self.end != self.size):
+            raise IntegrityError(
+                "a download", expected=f"{self.size} bytes", got=f"{self.end}, with {self._held}"
+            )
         with self._lock:
-            if self._hashed == self._end and (got := self._hash.hexdigest()) != sha256:
+            if self._hashed == self.end and (got := self._hash.hexdigest()) != sha256:
                 raise IntegrityError("a download", expected=sha256, got=got)
-        os.ftruncate(self._fd, self._end)  # gives back what was reserved beyond the end
+        os.ftruncate(self._fd, self.end)  # gives back what was reserved beyond the end
+
+
+class FilePartial:
+    """Implements `blobs.Partial` over the file that another process writes; owns both descriptors."""
+
+    def __init__(self, fd: int, journal: int, *, threads: Threads) -> None:
+        self._fd = fd
+        self._journal = journal
+        self._threads = threads
+
+    def fileno(self) -> int:
+        """A descriptor for pread and sendfile."""
+        return self._fd
+
+    async def look(self) -> tuple[int | None, Spans]:
+        """The size, if known, and what is there by now. Raises StoreError."""
+        try:
+            entry = journal.read(self._journal)
+        except OSError as error:
+            raise store_error("the cache can't read a journal", error) from error
+        return entry.size, entry.held
+
+    def close(self) -> None:
+        """Give the descriptors back; more than once is fine."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+            os.close(self._journal)

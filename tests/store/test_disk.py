@@ -239,16 +239,97 @@ async def test_another_process_holds_the_spool_until_it_dies(
     assert place(root).read_bytes() == DATA
 
 
-async def test_a_start_sweeps_what_a_dead_writer_left(root: Path, program: Program) -> None:
+async def dead_writer(program: Program, root: Path) -> None:
     other = program(HOLD, root)
     assert other.stdout is not None
     assert await asyncio.to_thread(other.stdout.readline) == "held\n"
     other.kill()
     await asyncio.to_thread(other.wait)
-    (root / "spool" / "link.part").symlink_to("nowhere")
-    os.mkfifo(root / "spool" / "fifo.part")
-    async with DiskBlobStore(root):
+
+
+async def test_what_a_dead_writer_left_is_gone_on_with(root: Path, program: Program) -> None:
+    """L8: a start keeps it, and the next writer of the same key has its bytes, if it asks for them."""
+    await dead_writer(program, root)
+    async with DiskBlobStore(root) as store:
+        spool = await store.spool("key", 1000, resume=True)
+        assert (spool.held, spool.size) == (((0, 7),), 1000)
+        await spool.write(7, [b"!" * 993])
+        data = b"partial" + b"!" * 993
+        assert await spool.digest("sha256") == hashlib.sha256(data).hexdigest()
+        await spool.discard()
         assert names(root / "spool") == set()
+
+
+@pytest.mark.parametrize("size", [999, None])
+async def test_bytes_of_another_file_are_not_gone_on_with(root: Path, program: Program, size: int | None) -> None:
+    await dead_writer(program, root)
+    async with DiskBlobStore(root) as store:
+        spool = await store.spool("key", size, resume=size is not None)
+        assert spool.held == ()
+        await spool.discard()
+
+
+@pytest.mark.parametrize("damage", [b"", b"00000000 {}\n", b"x" * 100_000])
+async def test_a_damaged_journal_means_that_nothing_is_held(root: Path, program: Program, damage: bytes) -> None:
+    await dead_writer(program, root)
+    (root / "spool" / (part_name("key") + ".journal")).write_bytes(damage)
+    async with DiskBlobStore(root) as store:
+        spool = await store.spool("key", 1000, resume=True)
+        assert spool.held == ()
+        await spool.discard()
+
+
+async def test_a_journal_that_claims_more_than_there_is_is_not_believed(root: Path, program: Program) -> None:
+    await dead_writer(program, root)
+    os.truncate(root / "spool" / part_name("key"), 3)
+    async with DiskBlobStore(root) as store:
+        spool = await store.spool("key", 1000, resume=True)
+        assert spool.held == ()
+        await spool.discard()
+
+
+async def test_a_start_sweeps_what_nobody_can_go_on_with(root: Path, program: Program) -> None:
+    """Old ones, ones without a journal, journals alone, and what is no file at all."""
+    await dead_writer(program, root)
+    spools = root / "spool"
+    os.utime(spools / part_name("key"), (0, 0))
+    (spools / "nojournal.part").write_bytes(b"bytes")
+    (spools / "alone.part.journal").write_bytes(b"")
+    (spools / "link.part").symlink_to("nowhere")
+    os.mkfifo(spools / "fifo.part")
+    async with DiskBlobStore(root):
+        assert names(spools) == set()
+
+
+async def test_a_spool_is_followed_by_another_process(store: DiskBlobStore, root: Path, program: Program) -> None:
+    assert await store.follow("key") is None
+    other = program(HOLD, root)
+    assert other.stdout is not None
+    assert await asyncio.to_thread(other.stdout.readline) == "held\n"
+    partial = await store.follow("key")
+    assert partial is not None
+    assert await partial.look() == (1000, ((0, 7),))
+    assert os.pread(partial.fileno(), 100, 0) == b"partial"
+    partial.close()
+    partial.close()
+
+
+async def test_rejected_bytes_are_kept_as_evidence(store: DiskBlobStore, root: Path) -> None:
+    spool = await store.spool("key", 5)
+    await spool.write(0, [b"wrong"])
+    await spool.reject()
+    assert names(root / "spool") == set()
+    assert [path.read_bytes() for path in (root / "quarantine").iterdir()] == [b"wrong"]
+
+
+async def test_pieces_out_of_order_are_hashed_when_their_turn_comes(store: DiskBlobStore) -> None:
+    parts = [bytes([n]) * 1000 for n in range(5)]
+    spool = await store.spool("key", 5000)
+    for place in (4, 1, 0, 3, 2):
+        await spool.write(place * 1000, [parts[place]])
+    assert spool.held == ((0, 5000),)
+    assert await spool.digest("sha256") == hashlib.sha256(b"".join(parts)).hexdigest()
+    await spool.discard()
 
 
 PUBLISH = """
@@ -358,7 +439,7 @@ async def test_a_reader_s_duplicate_does_not_keep_the_lock(root: Path) -> None:
     """A duplicate shares the lock; a spool that was left when the store closed is free to be swept all the same."""
     async with DiskBlobStore(root) as store:
         reader = os.dup((await store.spool("key", 10)).fileno())
-    assert names(root / "spool") == {part_name("key")}
+    assert names(root / "spool") == {part_name("key"), part_name("key") + ".journal"}
     async with DiskBlobStore(root):
         assert names(root / "spool") == set()
     os.close(reader)
