@@ -15,6 +15,8 @@ from typing import Self
 
 from pypicache.errors import FileNotFound, UpstreamError
 from pypicache.events import Observer
+from pypicache.index.budget import Budget
+from pypicache.index.lru import ByteLRU
 from pypicache.index.reader import Reader, Stored
 from pypicache.index.tasks import Tasks
 from pypicache.index.transfer import Transfer
@@ -28,6 +30,8 @@ class Library:
 
     def __init__(self, *, store: BlobStore, observer: Observer) -> None:
         self._store = store
+        self._lanes = Budget()
+        self._marks: ByteLRU[str, set[str]] = ByteLRU(1 << 20)
         self._observer = observer
         self._tasks = Tasks()
         self._transfers: dict[str, Transfer] = {}
@@ -54,7 +58,7 @@ class Library:
     def joined(self, file: File) -> Reader | None:
         """A reader of the download in flight, if there is one."""
         transfer = self._transfers.get(key_of(file))
-        return Reader(transfer) if transfer is not None else None
+        return self._reader(transfer) if transfer is not None else None
 
     def fetch(
         self, file: File, copies: Sequence[Copy], *, max_size: int | None = None
@@ -63,15 +67,25 @@ class Library:
         transfer = Transfer(
             key=key_of(file),
             file=file,
-            copies=copies,
+            copies=self._ranked(key_of(file), copies),
             store=self._store,
+            lanes=self._lanes,
             observer=self._observer,
             max_size=max_size,
         )
-        reader = Reader(transfer)
+        reader = self._reader(transfer)
         self._transfers[transfer.key] = transfer
         task = self._tasks.start(self._own(transfer), name=f"transfer of {file.filename}")
         return reader, task
+
+    def _reader(self, transfer: Transfer) -> Reader:
+        name = f"stream of {transfer.file.filename}"
+        return Reader(transfer, start_task=lambda work: self._tasks.start(work, name=name))
+
+    def _ranked(self, key: str, copies: Sequence[Copy]) -> list[Copy]:
+        """The copies, those last whose mirrors have sent wrong bytes for this file: they order, they never exclude."""
+        marked = self._marks.get(key) or set()
+        return sorted(copies, key=lambda copy: copy.origin in marked)
 
     async def _own(self, transfer: Transfer) -> str:
         try:
@@ -79,6 +93,8 @@ class Library:
         finally:
             # Stored files are found before transfers are looked at, so nobody can fall between the two.
             del self._transfers[transfer.key]
+            if transfer.rejected:
+                self._marks.put(transfer.key, transfer.rejected, 500)
             if not transfer.readers:
                 transfer.close()
 

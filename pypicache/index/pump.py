@@ -13,14 +13,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 BATCH = 1 << 20
 """Bytes that make a full write."""
 
-AHEAD = 4 << 20
-"""Bytes that may wait for the disk before the mirror is made to wait."""
+AHEAD = 1 << 20
+"""Bytes that may wait for the disk before the mirror is made to wait: what a `kill -9` loses, beside a write under way."""
 
 
 class Pump:
-    """Carries one stream to its end. `write` is given pieces in order, about `BATCH` bytes of them at a time."""
+    """Carries one stream to its end, or until `write` says that no more is wanted.
 
-    def __init__(self, chunks: AsyncIterator[bytes], write: Callable[[list[bytes]], Awaitable[None]]) -> None:
+    `write` is given pieces in order, about `BATCH` bytes of them at a time.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes], write: Callable[[list[bytes]], Awaitable[bool]]) -> None:
         self._chunks = chunks
         self._write = write
         self._pending: list[bytes] = []
@@ -32,14 +35,16 @@ class Pump:
     async def run(self) -> None:
         """Until the stream ends. What came before a break is written; then the break is raised."""
         reader = asyncio.ensure_future(self._read())
+        wanted = False
         try:
-            # The writer ends after the reader, or fails on its own.
-            await self._write_all()
-        except BaseException:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
-            raise
-        await reader
+            # The writer ends after the reader, or on its own.
+            wanted = await self._write_all()
+        finally:
+            if not wanted:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+        if wanted:
+            await reader
 
     async def _read(self) -> None:
         try:
@@ -54,15 +59,18 @@ class Pump:
             self._ended = True
             self._more.set()
 
-    async def _write_all(self) -> None:
+    async def _write_all(self) -> bool:
+        """Write until the stream has ended, or no more is wanted: False then."""
         while not (self._ended and not self._pending):
             await self._more.wait()
             self._more.clear()
             while self._pending:
                 batch, size = take(self._pending, BATCH)
-                await self._write(batch)
+                if not await self._write(batch):
+                    return False
                 self._waiting -= size
                 self._room.set()
+        return True
 
 
 def take(pending: list[bytes], most: int) -> tuple[list[bytes], int]:

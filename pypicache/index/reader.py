@@ -6,10 +6,17 @@ one way to do it, and a stored file is only one whose mark stands at its end.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Coroutine
 from typing import Protocol
 
-from pypicache.errors import IntegrityError
-from pypicache.index.transfer import State, Transfer
+from pypicache.errors import FileNotFound, IntegrityError, StoreError, UpstreamError
+from pypicache.index.through import Through
+from pypicache.index.transfer import HOLD, State, Transfer
+from pypicache.rules import pieces
+from pypicache.rules.aside import fetch_aside
 from pypicache.store.blobs import Blob
 
 
@@ -31,8 +38,16 @@ class Content(Protocol):
         """Whether the bytes are known to be the right ones."""
         ...
 
-    def fileno(self) -> int:
-        """A descriptor for pread and sendfile, up to what `available` said."""
+    def fileno(self) -> int | None:
+        """A descriptor for pread and sendfile, up to what `available` said; None when only `read` has the bytes."""
+        ...
+
+    async def read(self, offset: int, most: int) -> bytes:
+        """At most that many bytes, which are available. Without a descriptor, in order only."""
+        ...
+
+    async def aside(self, start: int, stop: int) -> bytes | None:
+        """These few bytes, if waiting for them would take long and they can be had sooner; None: wait for them."""
         ...
 
     async def begun(self) -> None:
@@ -62,9 +77,17 @@ class Stored:
         self.sha256: str | None = blob.sha256
         self.size: int | None = blob.size
 
-    def fileno(self) -> int:
+    def fileno(self) -> int | None:
         """The blob's descriptor."""
         return self._blob.fileno()
+
+    async def read(self, offset: int, most: int) -> bytes:
+        """At most that many bytes."""
+        return os.pread(self._blob.fileno(), most, offset)
+
+    async def aside(self, start: int, stop: int) -> bytes | None:  # noqa: ARG002 - the protocol's
+        """Never: all of it is there."""
+        return None
 
     async def begun(self) -> None:
         """It has."""
@@ -83,13 +106,25 @@ class Stored:
 
 
 class Reader:
-    """A client's view of a transfer: what there is, up to where, and word when there is more."""
+    """A client's view of a transfer: what there is, up to where, and word when there is more.
 
-    def __init__(self, transfer: Transfer) -> None:
+    When the store gives out, the reader goes on past it (`Through`), and the client notices nothing. `start_task`
+    owns what that takes.
+    """
+
+    def __init__(
+        self,
+        transfer: Transfer,
+        *,
+        start_task: Callable[[Coroutine[object, object, None]], asyncio.Task[None]],
+    ) -> None:
         self._transfer = transfer
+        self._start_task = start_task
         self._epoch: int | None = None
+        self._through: Through | None = None
+        self._streaming: asyncio.Task[None] | None = None
         self._open = True
-        transfer.readers += 1
+        transfer.joined()
 
     @property
     def sha256(self) -> str | None:
@@ -106,36 +141,78 @@ class Reader:
         """Whether the bytes are known to be the right ones."""
         return self._transfer.state is State.PUBLISHED
 
-    def fileno(self) -> int:
-        """A descriptor for pread and sendfile, up to what `available` said."""
-        return self._transfer.fileno()
+    def fileno(self) -> int | None:
+        """A descriptor for pread and sendfile, up to what `available` said; None when only `read` has the bytes."""
+        return None if self._through is not None else self._transfer.fileno()
+
+    async def read(self, offset: int, most: int) -> bytes:
+        """At most that many bytes, which are available."""
+        if self._through is not None:
+            return self._through.read(offset, most)
+        return os.pread(self._transfer.fileno(), most, offset)
 
     async def begun(self) -> None:
         """Wait until a mirror answers, so that the size is known if it ever will be. Raises what ended the transfer."""
-        while self._transfer.size is None and self._transfer.state is State.CONNECT:
-            await self._transfer.changed()
-        self._check()
+        while self._transfer.size is None and not self._transfer.answered and not self._transfer.ended:
+            await self._transfer.changed.wait()
+        if not isinstance(self._transfer.error, StoreError):
+            self._check()
 
     async def available(self, offset: int) -> int:
         """Up to where the file can be read: more than `offset`, or `offset` itself at the end of the file.
 
         Raises what ended the transfer, and IntegrityError when bytes already taken turned out wrong.
         """
-        while True:
+        while self._through is None:
+            if isinstance(self._transfer.error, StoreError):
+                self._pass_through(offset)
+                break
             self._check()
             visible = self._transfer.visible
             if visible > offset or self._transfer.state is State.PUBLISHED:
                 self._epoch = self._transfer.epoch
                 return max(visible, offset)
-            await self._transfer.changed()
+            await self._transfer.changed.wait()
+        assert self._through is not None
+        return await self._through.available(offset)
 
     async def whole(self) -> int:
-        """Wait until the file is published; its size."""
+        """Wait until the file is published; its size. Raises what ended the transfer."""
         while self._transfer.state is not State.PUBLISHED:
             self._check()
-            await self._transfer.changed()
+            await self._transfer.changed.wait()
         assert self._transfer.size is not None
         return self._transfer.size
+
+    async def aside(self, start: int, stop: int) -> bytes | None:
+        """These few bytes, if they are far beyond what has arrived: by a request of their own. None: wait for them."""
+        transfer = self._transfer
+        if transfer.ended or not fetch_aside(
+            start=start, stop=stop, arrived=transfer.written, rate=transfer.rate
+        ):
+            return None
+        if pieces.covers(transfer.held, (start, stop)):
+            return os.pread(transfer.fileno(), stop - start, start)
+        for copy in transfer.copies:
+            with contextlib.suppress(UpstreamError, FileNotFound):
+                async with await copy.open(start, stop) as body:
+                    if body.status == 206 and body.start == start and body.total in {None, transfer.size}:  # noqa: PLR2004
+                        data = b"".join([chunk async for chunk in body.chunks()])
+                        if len(data) == stop - start:
+                            return data
+        return None
+
+    def _pass_through(self, offset: int) -> None:
+        transfer = self._transfer
+        self._through = Through(
+            file=transfer.file,
+            copies=transfer.copies,
+            observer=transfer.observer,
+            start=offset,
+            given=transfer.orphan if offset and offset <= pieces.mark(transfer.held) else -1,
+            hold=HOLD,
+        )
+        self._streaming = self._start_task(self._through.run())
 
     def _check(self) -> None:
         if self._transfer.error is not None:
@@ -151,6 +228,6 @@ class Reader:
         """The client has left, or has it all; more than once is fine."""
         if self._open:
             self._open = False
-            self._transfer.readers -= 1
-            if self._transfer.ended and not self._transfer.readers:
-                self._transfer.close()
+            if self._streaming is not None:
+                self._streaming.cancel()
+            self._transfer.left()

@@ -1,68 +1,66 @@
 """One download, many readers.
 
-A transfer fills a spool from a file's copies, verifies it and publishes it. It is owned by the library,
+A transfer brings a file from its mirrors into a spool, verifies it and publishes it. It is owned by the library,
 never by a client: whoever caused it may leave.
 
 States and what moves between them::
 
-    CONNECT  --body accepted-->        STREAM
-    CONNECT  --copy failed-->          CONNECT (the next copy) | FAILED (none is left)
-    STREAM   --end of the file-->      VERIFY
-    STREAM   --break, stall, early end--> CONNECT (at the written offset, clients notice nothing)
-    VERIFY   --digests agree-->        PUBLISHED
-    VERIFY   --they don't-->           CONNECT (from zero, without that copy) | FAILED
+    CLAIM    --the spool is ours-->          FILL (at what an earlier writer left)
+    CLAIM    --another process writes it-->  CLAIM (readers follow what that one brings)
+    CLAIM    --it has been published-->      PUBLISHED
+    FILL     --every byte is there-->        VERIFY
+    FILL     --no mirror brings more-->      FAILED (the spool is kept)
+    FILL     --nobody reads, much to do-->   FAILED (the spool is kept)
+    FILL     --the disk is full-->           FAILED (readers go on without the store)
+    VERIFY   --the digest agrees-->          PUBLISHED
+    VERIFY   --it doesn't-->                 CLAIM (from zero, one mirror at a time) | FAILED
 
-What the page gives (size, digests) is checked before anything is published. Readers follow the spool by
-offset, each at its own pace, and are shown all but the last `HOLD` bytes until the digest agrees: whoever
-has the whole file has the right one. A download that starts from zero again begins a new epoch; a reader
-that took bytes of an older one is told so and breaks its connection.
+What the page gives (size, digests) is checked before anything is published. Readers follow the spool by offset,
+each at its own pace, and are shown all but the last `HOLD` bytes until the digest agrees: whoever has the whole
+file has the right one. A download that begins again begins a new epoch; a reader that took bytes of an older one is
+told so, and its connection breaks.
 
-Which response may continue which bytes is decided in `rules.resume`. This module knows no HTTP.
+How the bytes come is `fill`'s business. This module knows no HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
+import os
 import time
 from collections.abc import Sequence
 
-from pypicache.errors import (
-    AllUpstreamsFailed,
-    FileNotFound,
-    IntegrityError,
-    PypicacheError,
-    StoreError,
-    UpstreamError,
-    UpstreamGarbled,
-)
-from pypicache.events import FileRejected, FileStored, MirrorFailed, Observer, TransferFailed, TransferResumed
-from pypicache.index.pump import Pump, skipping
-from pypicache.rules import resume
+from pypicache.errors import AllUpstreamsFailed, IntegrityError, PypicacheError, StoreError, UpstreamGarbled
+from pypicache.events import FileRejected, FileStored, Observer, TransferFailed
+from pypicache.index.budget import Budget
+from pypicache.index.claim import Claim
+from pypicache.index.fill import Abandoned, Fill
+from pypicache.index.signal import Signal
+from pypicache.rules import finish, pieces
+from pypicache.rules.pieces import Spans
 from pypicache.simple.model import Digest, File
-from pypicache.store.blobs import Blob, BlobStore, Spool
-from pypicache.upstream.source import Body, Copy
+from pypicache.store.blobs import Blob, BlobStore
+from pypicache.upstream.source import Copy
 
 HOLD = 64 << 10
 """Bytes at the end that no reader sees before the digest agrees. A file that is smaller is never begun in vain:
 until it is verified its readers can still be told what is wrong."""
 
-TRIES = 2
-"""How often in a row a copy may fail without bringing a byte."""
-
 
 class State(enum.Enum):
     """See the table in the module's docstring."""
 
-    CONNECT = "connect"
-    STREAM = "stream"
+    CLAIM = "claim"
+    FILL = "fill"
     VERIFY = "verify"
     PUBLISHED = "published"
     FAILED = "failed"
 
 
 class Transfer:
-    """One file on its way. `run` does the work; any number of `Reader`s watch it."""
+    """One file on its way. `run` does the work; any number of readers watch it (`reader.Reader`)."""
 
     def __init__(
         self,
@@ -71,38 +69,73 @@ class Transfer:
         file: File,
         copies: Sequence[Copy],
         store: BlobStore,
+        lanes: Budget,
         observer: Observer,
         max_size: int | None = None,
     ) -> None:
         self.key = key
         self.file = file
-        self.state = State.CONNECT
-        self.size = file.size
-        self.epoch = 0
-        self.readers = 0
+        self.copies = copies
+        self.state = State.CLAIM
         self.sha256: str | None = file.sha256
-        self.origin = ""
         self.error: PypicacheError | None = None
-        self._copies = copies
-        self._store = store
-        self._observer = observer
+        self.rejected: set[str] = set()
+        """The mirrors whose bytes turned out wrong."""
+        self.readers = 0
+        self.changed = Signal()
+        """Given when more bytes are there, or the state is another."""
+        self._alone_since = time.monotonic()
+        self._lanes = lanes
+        self.observer = observer
         self._max_size = max_size
-        self._spool: Spool | None = None
+        self._fill: Fill | None = None
+        self._restarts = 0
+        self._claim = Claim(key=key, file=file, store=store, progress=self.changed.give)
         self._blob: Blob | None = None
-        self._written = 0
-        self._waiters: set[asyncio.Future[None]] = set()
-        self._failures: dict[str, int] = {}
-        self._causes: list[UpstreamError] = []
+        self.orphan = -1
+        """What had come when the store gave out, for readers that go on without it; -1 if it didn't."""
 
     def __repr__(self) -> str:
-        return f"<Transfer {self.file.filename} {self.state.value} {self._written}/{self.size} readers={self.readers}>"
+        return f"<Transfer {self.file.filename} {self.state.value} {self.written}/{self.size} readers={self.readers}>"
 
     # What readers and the status page see
 
     @property
+    def size(self) -> int | None:
+        """The whole size, from the page or else from a mirror."""
+        if self._blob is not None:
+            return self._blob.size
+        return self._fill.size if self._fill is not None and self._fill.size is not None else self._claim.size
+
+    @property
+    def epoch(self) -> int:
+        """How often bytes that readers may have taken were given up."""
+        return self._claim.lost + self._restarts + (self._fill.restarts if self._fill is not None else 0)
+
+    @property
+    def held(self) -> Spans:
+        """The spans of bytes that have arrived."""
+        return ((0, self._blob.size),) if self._blob is not None else self._claim.held
+
+    @property
     def written(self) -> int:
         """Bytes that have arrived, from the start on."""
-        return self._written
+        return pieces.mark(self.held)
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second that arrive; 0 when that isn't known."""
+        return self._fill.rate if self._fill is not None else 0.0
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The mirrors that bring it."""
+        return tuple(sorted(self._fill.origins)) if self._fill is not None else ()
+
+    @property
+    def answered(self) -> bool:
+        """Whether a mirror has answered, and so said the size if it ever will."""
+        return self._claim.followed or (self._fill is not None and self._fill.answered)
 
     @property
     def ended(self) -> bool:
@@ -113,33 +146,38 @@ class Transfer:
     def visible(self) -> int:
         """Bytes that readers may have, from the start on."""
         if self.state is State.PUBLISHED:
-            return self._written
-        end = self._written if self.size is None else min(self._written, self.size)
-        return max(0, min(end, (self.size if self.size is not None else end) - HOLD))
+            return self.written
+        return max(0, min(self.written, (self.size if self.size is not None else self.written) - HOLD))
 
     def fileno(self) -> int:
         """The descriptor that readers read from. Only while there are visible bytes."""
-        held = self._blob or self._spool
-        assert held is not None
-        return held.fileno()
+        if self.orphan >= 0:
+            return self.orphan
+        return self._blob.fileno() if self._blob is not None else self._claim.fileno()
 
-    async def changed(self) -> None:
-        """Wait until there are more bytes, or the state is another."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
+    def joined(self) -> None:
+        """A reader has come."""
+        self.readers += 1
 
-    def _notify(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+    def left(self) -> None:
+        """A reader has gone. After the last one of an ended transfer, its descriptor is given back."""
+        self.readers -= 1
+        self._alone_since = time.monotonic()
+        if self.ended and not self.readers:
+            self.close()
+
+    def close(self) -> None:
+        """Give descriptors back; for the library, when the transfer has ended and nobody reads."""
+        if self._blob is not None:
+            self._blob.close()
+        if self.orphan >= 0:
+            os.close(self.orphan)
+            self.orphan = -1
+        """What had come when the store gave out, for readers that go on without it; -1 if it didn't."""
 
     def _become(self, state: State) -> None:
         self.state = state
-        self._notify()
+        self.changed.give()
 
     # The work
 
@@ -147,164 +185,117 @@ class Transfer:
         """Download, verify, publish. The SHA-256 of what was published; raises what `error` then holds too."""
         began = time.monotonic()
         try:
-            self._spool = await self._store.spool(self.key, self.size)
-            sha256 = await self._fill_and_verify(self._spool)
-            self._blob = await self._store.publish(self._spool, sha256)
+            sha256 = await self._run()
         except BaseException as error:
-            self.error = (
-                error if isinstance(error, PypicacheError) else StoreError(f"{self.file.filename}: {error!r}")
-            )
-            if self._spool is not None:
-                await asyncio.shield(self._spool.discard())
-            self._observer(TransferFailed(filename=self.file.filename, reason=str(self.error)))
-            self._become(State.FAILED)
+            await self._fail(error)
             raise
-        self.size = self._written
+        if self._fill is not None and self._blob is not None:
+            name, size, origin = self.file.filename, self._blob.size, ", ".join(self.origins)
+            took = time.monotonic() - began
+            self.observer(FileStored(filename=name, sha256=sha256, size=size, origin=origin, seconds=took))
         self.sha256 = sha256
-        self._observer(
-            FileStored(
-                filename=self.file.filename,
-                sha256=sha256,
-                size=self.size,
-                origin=self.origin,
-                seconds=time.monotonic() - began,
-            )
-        )
         self._become(State.PUBLISHED)
         return sha256
 
-    def close(self) -> None:
-        """Give the descriptor back; for the library, when the transfer has ended and the last reader left."""
-        if self._blob is not None:
-            self._blob.close()
-
-    async def _fill_and_verify(self, spool: Spool) -> str:
+    async def _run(self) -> str:
+        suspects, together = list(self.copies), True
         while True:
-            await self._fill(spool)
-            self._become(State.VERIFY)
-            sha256 = await spool.digest("sha256")
-            mismatch = await self._mismatch(spool, sha256)
-            if mismatch is None:
+            self._become(State.CLAIM)
+            if (blob := await self._claim.obtain()) is not None:
+                self._blob = blob
+                return blob.sha256
+            resumed = bool(self._claim.held)
+            try:
+                sha256 = await self._bring(suspects if together else suspects[:1])
+            except AllUpstreamsFailed:
+                if together or len(suspects) == 1:
+                    raise
+                suspects = suspects[1:]
+                continue
+            wrong = await self._judge(sha256)
+            if wrong is None:
+                self._blob = await self._claim.publish(sha256)
                 return sha256
-            expected, got = mismatch
-            self._observer(
-                FileRejected(filename=self.file.filename, origin=self.origin, expected=expected, got=got)
-            )
-            self._failures[self.origin] = TRIES
-            self._causes.append(UpstreamGarbled(self.origin, f"sent {got} where {expected} was promised"))
-            if not self._candidates():
-                raise IntegrityError(self.file.filename, expected=expected, got=f"{got} from {self.origin}")
-            await self._start_over(spool)
+            self._report(wrong)
+            if len(self.origins) == 1 and not resumed:
+                suspects = [copy for copy in suspects if copy.origin not in self.origins]
+            # Where several mirrors had a part in it, each is tried alone: then it shows who was wrong.
+            together = False
+            await self._claim.reject()
+            if not suspects:
+                raise wrong
 
-    async def _mismatch(self, spool: Spool, sha256: str) -> tuple[str, str] | None:
-        """(expected, got) of the digest that doesn't agree, or None."""
+    async def _bring(self, copies: Sequence[Copy]) -> str:
+        """Fill the spool from these copies; the SHA-256 of all of it."""
+        spool = self._claim.spool
+        assert spool is not None
+        self._restarts += self._fill.restarts if self._fill is not None else 0
+        self._fill = Fill(
+            file=self.file,
+            copies=copies,
+            spool=spool,
+            lanes=self._lanes,
+            observer=self.observer,
+            progress=self.changed.give,
+            goes_on=self._goes_on,
+            max_size=self._max_size,
+        )
+        self._become(State.FILL)
+        await self._fill.run()
+        self._become(State.VERIFY)
+        return await spool.digest("sha256")
+
+    def _goes_on(self) -> bool:
+        return finish.goes_on(
+            held=sum(stop - start for start, stop in self.held),
+            size=self.size,
+            readers=self.readers,
+            alone=time.monotonic() - self._alone_since,
+        )
+
+    async def _judge(self, sha256: str) -> IntegrityError | None:
+        """What is wrong with the bytes, if the page's best digest doesn't agree with them."""
         promised = self.file.best_digest
         if promised is None:
             return None
-        got = sha256 if promised.algorithm == "sha256" else await spool.digest(promised.algorithm)
-        return None if got == promised.value else (str(promised), str(Digest(promised.algorithm, got)))
-
-    def _candidates(self) -> list[Copy]:
-        """The copies still worth asking: fewest failures first, else in their order."""
-        left = [copy for copy in self._copies if self._failures.get(copy.origin, 0) < TRIES]
-        return sorted(left, key=lambda copy: self._failures.get(copy.origin, 0))
-
-    async def _fill(self, spool: Spool) -> None:
-        """Bring the spool to its whole size, from one copy after the other. Raises when no copy is left."""
-        if_range: tuple[str, str] | None = None
-        while candidates := self._candidates():
-            copy = candidates[0]
-            before = self._written
-            self._become(State.CONNECT)
-            try:
-                validator = if_range[1] if if_range and if_range[0] == copy.origin and before else None
-                async with await copy.open(before, if_range=validator) as body:
-                    etag = if_range[1] if if_range and if_range[0] == copy.origin else None
-                    skip = await self._accept(spool, body, before, etag)
-                    if_range = (copy.origin, body.etag) if body.etag else None
-                    self.origin = copy.origin
-                    self._become(State.STREAM)
-                    await self._pour(spool, body, skip)
-                    self._check_end(body)
-                    return
-            except (UpstreamError, FileNotFound) as error:
-                cause = (
-                    error if isinstance(error, UpstreamError) else UpstreamGarbled(copy.origin, str(error))
-                )
-                self._blame(copy.origin, cause, progress=self._written > before)
-        raise AllUpstreamsFailed(self.file.filename, self._causes)
-
-    def _blame(self, origin: str, cause: UpstreamError, *, progress: bool) -> None:
-        if progress:
-            # A mirror that brings bytes isn't dead: everyone gets a fresh start.
-            self._failures.clear()
-            self._causes.clear()
-            self._observer(
-                TransferResumed(
-                    filename=self.file.filename, origin=origin, offset=self._written, reason=str(cause)
-                )
-            )
-        else:
-            self._observer(MirrorFailed(origin=origin, what=self.file.filename, reason=str(cause)))
-        self._failures[origin] = self._failures.get(origin, 0) + 1
-        self._causes.append(cause)
-
-    async def _accept(self, spool: Spool, body: Body, asked_from: int, etag_before: str | None) -> int:
-        """Judge the response; the number of its bytes to throw away. Raises UpstreamGarbled if it can't continue."""
-        if body.content_encoding is not None and self.file.best_digest is None:
-            raise UpstreamGarbled(body.origin, f"sent with Content-Encoding {body.content_encoding}")
-        splice = resume.judge(
-            held=self._written,
-            expected_size=self.size,
-            status=body.status,
-            content_range=body.content_range,
-            content_length=body.content_length,
-            etag_before=etag_before,
-            etag_now=body.etag,
-            requested_start=asked_from or None,
-            has_digest=self.file.best_digest is not None,
+        assert self._claim.spool is not None
+        got = sha256 if promised.algorithm == "sha256" else await self._claim.spool.digest(promised.algorithm)
+        if got == promised.value:
+            return None
+        seen = Digest(promised.algorithm, got)
+        return IntegrityError(
+            f"{self.file.filename} from {', '.join(self.origins)}", expected=str(promised), got=str(seen)
         )
-        skip = 0
-        match splice:
-            case resume.Refuse(reason):
-                raise UpstreamGarbled(body.origin, reason)
-            case resume.StartOver():
-                await self._start_over(spool)
-                raise UpstreamGarbled(body.origin, "its file can't be continued")
-            case resume.SkipThenAppend(count):
-                skip = count
-            case resume.Append():
-                pass
-        if self.size is None and body.total is not None:
-            self.size = body.total
-        if self._max_size is not None and (self.size or 0) > self._max_size:
-            raise UpstreamGarbled(body.origin, f"{self.size} bytes, more than the {self._max_size} allowed")
-        return skip
 
-    async def _pour(self, spool: Spool, body: Body, skip: int) -> None:
-        """The rest of the body into the spool, without its first `skip` bytes."""
+    def _report(self, wrong: IntegrityError) -> None:
+        self.rejected.update(self.origins)
+        name, origins = self.file.filename, ", ".join(self.origins)
+        self.observer(FileRejected(filename=name, origin=origins, expected=wrong.expected, got=wrong.got))
 
-        async def write(pieces: list[bytes]) -> None:
-            size = sum(map(len, pieces))
-            self._check_room(body, size)
-            await spool.write(self._written, pieces)
-            self._written += size
-            self._notify()
+    async def _fail(self, error: BaseException) -> None:
+        """Record why it ended, and leave of the spool what is worth keeping."""
+        if isinstance(error, Abandoned):
+            self.error = UpstreamGarbled(
+                "", f"{self.file.filename}: the download was stopped, since nobody wanted it"
+            )
+        elif isinstance(error, PypicacheError):
+            self.error = error
+        else:
+            self.error = UpstreamGarbled(
+                "", f"{self.file.filename}: the download was broken off ({type(error).__name__})"
+            )
+        await asyncio.shield(self._clear(error))
+        self.observer(TransferFailed(filename=self.file.filename, reason=str(self.error)))
+        self._become(State.FAILED)
 
-        await Pump(skipping(skip, body.chunks()), write).run()
-
-    def _check_room(self, body: Body, size: int) -> None:
-        limit = self.size if self.size is not None else self._max_size
-        if limit is not None and self._written + size > limit:
-            raise UpstreamGarbled(body.origin, f"sent more than the {limit} bytes promised")
-
-    def _check_end(self, body: Body) -> None:
-        if self.size is not None and self._written < self.size:
-            raise UpstreamGarbled(body.origin, f"ended after {self._written} of {self.size} bytes")
-
-    async def _start_over(self, spool: Spool) -> None:
-        self.epoch += 1
-        self._written = 0
-        self.size = self.file.size
-        await spool.reset(self.size)
-        self._notify()
+    async def _clear(self, error: BaseException) -> None:
+        """Keep the spool if somebody can go on with it."""
+        with contextlib.suppress(StoreError):
+            if isinstance(error, StoreError):
+                # Readers go on without the store, and need what they have had to verify the rest.
+                if self._claim.held:
+                    self.orphan = os.dup(self._claim.fileno())
+                await self._claim.discard()
+            elif self.file.best_digest is None:
+                await self._claim.discard()
+        self._claim.let_go()

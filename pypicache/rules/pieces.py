@@ -6,7 +6,7 @@ of them that neither overlap nor touch.
 
 - It begins with one connection for the whole rest. A file that one connection brings within `PATIENCE` is
   never split: mirrors are shared by many.
-- After that the number of connections doubles every `STEP` seconds, up to what the mirrors allow.
+- If the rest would take longer, all connections that the mirrors allow are used. That is asked every `STEP` seconds.
 - The front comes first: a free connection takes the lowest bytes that nobody fetches, so that clients who
   read in order are never far behind.
 - Pieces are about a second's worth of a connection, and smaller towards the end, so that all end together.
@@ -23,8 +23,8 @@ Spans = tuple[Span, ...]
 SPLIT_FROM = 8 << 20
 """A file smaller than this comes over one connection."""
 
-PATIENCE = 1.0
-"""Seconds that the rest may take over the connections there are, before another is opened."""
+PATIENCE = 3.0
+"""Seconds that the rest may take over the connections there are, before more are opened."""
 
 STEP = 0.25
 """Seconds between two looks at whether more connections are wanted."""
@@ -111,4 +111,4 @@ def wanted(*, lanes: int, most: int, size: int | None, remaining: int, rate: flo
         return lanes
     if rate > 0 and remaining / rate <= PATIENCE:
         return lanes
-    return min(most, 2 * lanes)
+    return max(lanes, most)

@@ -79,9 +79,11 @@ class Files:
         if isinstance(extent, ranges.Slice):
             start, stop, status = extent.start, extent.stop, 206
             headers["Content-Range"] = ranges.content_range(extent, content.size)
+        if status == 206 and stop is not None and (some := await content.aside(start, stop)) is not None:  # noqa: PLR2004
+            return web.Response(status=status, body=some, headers=headers)
         # From here on there are bytes to send: what can be said with a status has been said before.
         mark = await content.available(start)
-        if stop is not None and stop - start <= SMALL and mark >= stop:
+        if stop is not None and stop - start <= SMALL and mark >= stop and content.fileno() is not None:
             return web.Response(status=status, body=read_small(content, start, stop), headers=headers)
         response = web.StreamResponse(status=status, headers=headers)
         if stop is not None:

@@ -26,7 +26,8 @@ PIECE = 256 << 10
 
 def read_small(content: Content, start: int, stop: int) -> bytes:
     """Those bytes of a file, read at once: for a few hundred kilobytes that are there."""
-    return os.pread(content.fileno(), stop - start, start)
+    fd = content.fileno()
+    return b"" if fd is None else os.pread(fd, stop - start, start)
 
 
 async def send(
@@ -45,14 +46,19 @@ async def send(
     await response.prepare(request)
     position = start
     # A duplicate stays valid whatever the download does with its own descriptor meanwhile.
-    fd = os.dup(content.fileno())
+    fd = os.dup(own) if (own := content.fileno()) is not None else -1
     try:
         while stop is None or position < stop:
             mark = await content.available(position)
             if mark <= position:
                 break
             end = mark if stop is None else min(mark, stop)
-            position = await _copy(response, fd, position, end, disk)
+            if content.fileno() is None:
+                data = await content.read(position, min(PIECE, end - position))
+                await response.write(data)
+                position += len(data)
+            else:
+                position = await _copy(response, fd, position, end, disk)
         if stop is not None and position < stop:
             raise ConnectionAbortedError(f"only {position} of {stop} bytes could be read")
         await response.write_eof()
@@ -63,7 +69,8 @@ async def send(
         log.debug("connection lost at byte %d of %s: %s", position, request.path, error)
         _break(request)
     finally:
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
     return position - start
 
 

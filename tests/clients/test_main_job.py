@@ -54,7 +54,9 @@ def test_install_twice(
 
 
 @pytest.mark.parametrize("install", [pip_install, uv_install])
-def test_install_from_the_cache_alone(stocked: Origin, daemon: Make, tmp_path: Path, install: Install) -> None:
+def test_install_from_the_cache_alone(
+    stocked: Origin, daemon: Make, tmp_path: Path, install: Install
+) -> None:
     """*Once cached, always served*: the mirror is gone, the daemon was restarted, the pages are past their ttl."""
     running = daemon(config_for(stocked, index={"ttl": 0}))
     install(tmp_path / "first", "demo-app", index_url=running.simple).check()
@@ -64,7 +66,9 @@ def test_install_from_the_cache_alone(stocked: Origin, daemon: Make, tmp_path: P
     assert installed(tmp_path / "second") == BOTH
 
 
-def test_a_file_link_resolves_after_the_cache_was_wiped(stocked: Origin, daemon: Make, tmp_path: Path) -> None:
+def test_a_file_link_resolves_after_the_cache_was_wiped(
+    stocked: Origin, daemon: Make, tmp_path: Path
+) -> None:
     """Lock files keep links: path and name are enough to find the file through its page."""
     first = daemon(config_for(stocked))
     page = get(first.simple + "demo-lib/", {"Accept": "application/vnd.pypi.simple.v1+json"}).json()

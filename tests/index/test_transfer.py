@@ -18,6 +18,7 @@ from pypicache.errors import (
     UpstreamTimeout,
 )
 from pypicache.events import FileRejected, FileStored, TransferResumed
+from pypicache.index.budget import Budget
 from pypicache.index.reader import Reader
 from pypicache.index.transfer import HOLD, State, Transfer
 from pypicache.simple.model import Digest, File
@@ -61,6 +62,7 @@ async def begin(store: MemoryBlobStore) -> AsyncIterator[Made]:
             file=file or listed(),
             copies=copies,
             store=store,
+            lanes=Budget(8),
             observer=observer or Recorder(),
             max_size=max_size,
         )
@@ -74,6 +76,10 @@ async def begin(store: MemoryBlobStore) -> AsyncIterator[Made]:
         transfer.close()
 
 
+def reader_of(transfer: Transfer) -> Reader:
+    return Reader(transfer, start_task=asyncio.ensure_future)
+
+
 async def read_all(reader: Reader, marks: list[int] | None = None) -> bytes:
     """What a client gets that takes all it can as it comes; `marks` gets how far it came."""
     taken = b""
@@ -83,7 +89,7 @@ async def read_all(reader: Reader, marks: list[int] | None = None) -> bytes:
             marks.append(mark)
         if mark <= len(taken):
             return taken
-        taken += os.pread(reader.fileno(), mark - len(taken), len(taken))
+        taken += await reader.read(len(taken), mark - len(taken))
 
 
 def rest(
@@ -106,7 +112,7 @@ def rest(
 async def test_a_file_arrives_and_is_published(begin: Made, store: MemoryBlobStore) -> None:
     seen = Recorder()
     transfer, task = begin([FakeCopy("a", [rest(DATA)])], observer=seen)
-    assert await read_all(Reader(transfer)) == DATA
+    assert await read_all(reader_of(transfer)) == DATA
     assert await task == SHA256
     blob = store.open(SHA256)
     assert blob is not None
@@ -126,7 +132,7 @@ async def test_readers_get_bytes_before_the_end_and_the_last_only_when_verified(
 
     second = Script(DATA[3 * HOLD :], status=206, start=3 * HOLD, total=len(DATA), gate=gate)
     transfer, _ = begin([FakeCopy("a", [half_then_wait, second])])
-    reader = Reader(transfer)
+    reader = reader_of(transfer)
     position = 0
     while position < 3 * HOLD:
         position = await reader.available(position)
@@ -144,7 +150,7 @@ async def test_fifty_readers_one_fill(begin: Made) -> None:
     """*One download, many readers.*"""
     copy = FakeCopy("a", [rest(DATA)])
     transfer, _ = begin([copy])
-    bodies = await asyncio.gather(*(read_all(Reader(transfer)) for _ in range(50)))
+    bodies = await asyncio.gather(*(read_all(reader_of(transfer)) for _ in range(50)))
     assert set(bodies) == {DATA}
     assert len(copy.opened) == 1
 
@@ -157,7 +163,7 @@ async def test_a_broken_stream_goes_on_at_the_same_byte(begin: Made, breaks_at: 
         "a", [rest(DATA, upto=breaks_at, error=UpstreamRefused("a", "connection reset")), rest(DATA)]
     )
     transfer, _ = begin([copy], observer=seen)
-    assert await read_all(Reader(transfer)) == DATA
+    assert await read_all(reader_of(transfer)) == DATA
     assert [start for start, _, _ in copy.opened] == [0, breaks_at]
     assert [event.offset for event in seen.events if isinstance(event, TransferResumed)] == [breaks_at]
 
@@ -166,7 +172,7 @@ async def test_a_mirror_that_ignores_ranges_has_its_first_bytes_skipped(begin: M
     broken = rest(DATA, upto=100_000, error=UpstreamRefused("a", "reset"))
     whole = Script(DATA, total=len(DATA))
     transfer, _ = begin([FakeCopy("a", [broken, whole])])
-    assert await read_all(Reader(transfer)) == DATA
+    assert await read_all(reader_of(transfer)) == DATA
 
 
 async def test_the_next_mirror_goes_on_when_the_first_is_dead(begin: Made) -> None:
@@ -175,13 +181,13 @@ async def test_the_next_mirror_goes_on_when_the_first_is_dead(begin: Made) -> No
     )
     second = FakeCopy("b", [rest(DATA)])
     transfer, _ = begin([first, second])
-    assert await read_all(Reader(transfer)) == DATA
+    assert await read_all(reader_of(transfer)) == DATA
     assert second.opened[0][0] == 200_000
 
 
 async def test_a_listed_file_that_a_mirror_does_not_have_is_that_mirrors_fault(begin: Made) -> None:
     transfer, _ = begin([FakeCopy("a", [FileNotFound("404")]), FakeCopy("b", [rest(DATA)])])
-    assert await read_all(Reader(transfer)) == DATA
+    assert await read_all(reader_of(transfer)) == DATA
 
 
 async def test_all_mirrors_fail(begin: Made) -> None:
@@ -189,7 +195,7 @@ async def test_all_mirrors_fail(begin: Made) -> None:
         [FakeCopy("a", [UpstreamRefused("a", "refused")]), FakeCopy("b", [FileNotFound("404")])]
     )
     with pytest.raises(AllUpstreamsFailed, match=r"a: refused.*b: 404"):
-        await read_all(Reader(transfer))
+        await read_all(reader_of(transfer))
     with pytest.raises(AllUpstreamsFailed):
         await task
 
@@ -203,7 +209,7 @@ async def test_wrong_bytes_are_never_published_nor_completed(begin: Made, store:
     transfer, task = begin([FakeCopy("a", [Script(WRONG, total=len(WRONG))])], observer=seen)
     taken: list[int] = [0]
     with pytest.raises(IntegrityError):
-        await read_all(Reader(transfer), taken)
+        await read_all(reader_of(transfer), taken)
     assert taken[-1] <= len(DATA) - HOLD
     with pytest.raises(IntegrityError):
         await task
@@ -216,10 +222,10 @@ async def test_after_wrong_bytes_the_next_mirror_serves_those_who_have_taken_non
     gate = asyncio.Event()
     gate.set()
     transfer, _ = begin([FakeCopy("a", [Script(WRONG, total=len(WRONG))]), FakeCopy("b", [rest(DATA)])])
-    early, late = Reader(transfer), Reader(transfer)
+    early, late = reader_of(transfer), reader_of(transfer)
     assert await early.available(0)
     while transfer.epoch == 0:
-        await transfer.changed()
+        await transfer.changed.wait()
     assert await read_all(late) == DATA
     with pytest.raises(IntegrityError, match="other bytes"):
         await early.available(1)
@@ -227,18 +233,18 @@ async def test_after_wrong_bytes_the_next_mirror_serves_those_who_have_taken_non
 
 async def test_more_bytes_than_promised_are_refused(begin: Made) -> None:
     transfer, _ = begin([FakeCopy("a", [Script(DATA + b"more")]), FakeCopy("b", [rest(DATA)])])
-    assert await read_all(Reader(transfer)) == DATA
+    assert await read_all(reader_of(transfer)) == DATA
 
 
 async def test_an_early_end_without_length_is_noticed(begin: Made) -> None:
     """U18: only the size tells, since a body without a length ends cleanly wherever it ends."""
     transfer, _ = begin([FakeCopy("a", [Script(DATA[:1000]), rest(DATA)])])
-    assert await read_all(Reader(transfer)) == DATA
+    assert await read_all(reader_of(transfer)) == DATA
 
 
 async def test_a_size_that_nobody_knows(begin: Made) -> None:
     transfer, _ = begin([FakeCopy("a", [Script(DATA)])], file=listed(size=None))
-    reader = Reader(transfer)
+    reader = reader_of(transfer)
     await reader.begun()
     assert await read_all(reader) == DATA
     assert reader.size == len(DATA)
@@ -249,7 +255,7 @@ async def test_a_file_with_only_an_md5_is_checked_with_it(begin: Made, store: Me
     file = File(filename="a-1.tar.gz", url="https://files.example/a-1.tar.gz", hashes=(digest,))
     transfer, task = begin([FakeCopy("a", [Script(WRONG)]), FakeCopy("b", [Script(DATA)])], file=file)
     assert await task == SHA256
-    assert transfer.origin == "b"
+    assert transfer.origins == ("b",)
 
 
 async def test_a_file_without_digest_is_taken_as_it_comes(begin: Made) -> None:
@@ -259,18 +265,18 @@ async def test_a_file_without_digest_is_taken_as_it_comes(begin: Made) -> None:
 
 async def test_an_empty_file(begin: Made) -> None:
     transfer, _ = begin([FakeCopy("a", [Script(b"", total=0)])], file=listed(b"", size=0))
-    assert await read_all(Reader(transfer)) == b""
+    assert await read_all(reader_of(transfer)) == b""
 
 
 async def test_a_file_over_the_limit_is_refused(begin: Made) -> None:
     transfer, _ = begin([FakeCopy("a", [Script(DATA)])], file=listed(size=None), max_size=1000)
     with pytest.raises(AllUpstreamsFailed, match="more than the 1000"):
-        await read_all(Reader(transfer))
+        await read_all(reader_of(transfer))
 
 
 async def test_readers_that_leave_stop_nothing(begin: Made) -> None:
     transfer, task = begin([FakeCopy("a", [rest(DATA)])])
-    reader = Reader(transfer)
+    reader = reader_of(transfer)
     reader.close()
     reader.close()
     assert transfer.readers == 0

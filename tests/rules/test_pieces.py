@@ -99,15 +99,15 @@ def test_stealing_the_second_half_of_the_largest(
 @pytest.mark.parametrize(
     ("lanes", "most", "size", "remaining", "rate", "since", "expected"),
     [
-        (1, 4, 100 * MIB, 90 * MIB, 4e6, 0.3, 2),
-        (2, 4, 100 * MIB, 90 * MIB, 8e6, 0.3, 4),
+        (1, 4, 100 * MIB, 90 * MIB, 4e6, 0.3, 4),
+        (2, 8, 100 * MIB, 90 * MIB, 8e6, 0.3, 8),
         (4, 4, 100 * MIB, 90 * MIB, 16e6, 0.3, 4),
-        (2, 3, 100 * MIB, 90 * MIB, 8e6, 0.3, 3),
-        (1, 4, 100 * MIB, 90 * MIB, 200e6, 0.3, 1),  # done within a second anyway
+        (4, 3, 100 * MIB, 90 * MIB, 8e6, 0.3, 4),  # a mirror has failed meanwhile
+        (1, 4, 100 * MIB, 90 * MIB, 50e6, 0.3, 1),  # soon done anyway
         (1, 4, 100 * MIB, 90 * MIB, 4e6, 0.1, 1),  # too early to tell
         (1, 4, 7 * MIB, 7 * MIB, 1e3, 9.0, 1),  # a small file
         (1, 4, None, 90 * MIB, 1e3, 9.0, 1),  # of unknown size
-        (1, 4, 100 * MIB, 100 * MIB, 0.0, 0.3, 2),  # not a byte yet
+        (1, 4, 100 * MIB, 100 * MIB, 0.0, 0.3, 4),  # not a byte yet
     ],
 )
 def test_how_many_connections(

@@ -214,7 +214,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("method", "path", "status"), BAD)
-def test_bad_input_gets_one_plain_line(origin: Origin, daemon: Make, method: str, path: str, status: int) -> None:
+def test_bad_input_gets_one_plain_line(
+    origin: Origin, daemon: Make, method: str, path: str, status: int
+) -> None:
     """And nothing of it reaches the disk, or the mirror unless it could be a project's name."""
     running = daemon(config_for(origin))
     host, port = urlsplit(running.url).hostname, urlsplit(running.url).port

@@ -261,7 +261,9 @@ async def test_what_a_dead_writer_left_is_gone_on_with(root: Path, program: Prog
 
 
 @pytest.mark.parametrize("size", [999, None])
-async def test_bytes_of_another_file_are_not_gone_on_with(root: Path, program: Program, size: int | None) -> None:
+async def test_bytes_of_another_file_are_not_gone_on_with(
+    root: Path, program: Program, size: int | None
+) -> None:
     await dead_writer(program, root)
     async with DiskBlobStore(root) as store:
         spool = await store.spool("key", size, resume=size is not None)
@@ -270,7 +272,9 @@ async def test_bytes_of_another_file_are_not_gone_on_with(root: Path, program: P
 
 
 @pytest.mark.parametrize("damage", [b"", b"00000000 {}\n", b"x" * 100_000])
-async def test_a_damaged_journal_means_that_nothing_is_held(root: Path, program: Program, damage: bytes) -> None:
+async def test_a_damaged_journal_means_that_nothing_is_held(
+    root: Path, program: Program, damage: bytes
+) -> None:
     await dead_writer(program, root)
     (root / "spool" / (part_name("key") + ".journal")).write_bytes(damage)
     async with DiskBlobStore(root) as store:
@@ -301,7 +305,9 @@ async def test_a_start_sweeps_what_nobody_can_go_on_with(root: Path, program: Pr
         assert names(spools) == set()
 
 
-async def test_a_spool_is_followed_by_another_process(store: DiskBlobStore, root: Path, program: Program) -> None:
+async def test_a_spool_is_followed_by_another_process(
+    store: DiskBlobStore, root: Path, program: Program
+) -> None:
     assert await store.follow("key") is None
     other = program(HOLD, root)
     assert other.stdout is not None

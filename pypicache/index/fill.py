@@ -1,0 +1,296 @@
+"""Filling a spool: the lanes of one download, from one mirror or several, until every byte is there.
+
+A *lane* is one connection that fetches one span of the file after the other. Most files need one lane and one
+request. When a large one would take long, more lanes are opened, as far as the mirrors allow, and the file is fetched
+in pieces, the front one first (`rules.pieces` decides all of that). A lane that breaks gives its span back, and the
+next lane takes it up at the very byte: on the same mirror once, then on the next.
+
+Every attempt that brought new bytes clears the count of failures, so that a download goes on as long as anyone
+gives anything; it fails when every mirror has failed twice in a row without a byte.
+
+Without a digest nothing could tell whether two pieces belong together. Then there is one lane, and a break goes on
+only on the same mirror, if its strong ETag says so; else the file is begun again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from pypicache.errors import AllUpstreamsFailed, FileNotFound, UpstreamError, UpstreamGarbled, UpstreamTimeout
+from pypicache.events import MirrorFailed, Observer, TransferResumed
+from pypicache.index.budget import Budget
+from pypicache.index.lane import Lane, NoRanges
+from pypicache.rules import pieces
+from pypicache.rules.pieces import Span
+from pypicache.simple.model import File
+from pypicache.store.blobs import Spool
+from pypicache.upstream.source import Copy
+
+TRIES = 2
+"""How often in a row a mirror may fail without bringing a byte."""
+
+
+class Abandoned(Exception):
+    """Nobody wants the rest; what is held is kept."""
+
+
+class Fill:
+    """Brings the whole of `file` into `spool`.
+
+    `progress` is called when bytes have been written or forgotten, `goes_on` at least four times a second: when it
+    says no, `run` ends with `Abandoned`.
+    """
+
+    def __init__(
+        self,
+        *,
+        file: File,
+        copies: Sequence[Copy],
+        spool: Spool,
+        lanes: Budget,
+        observer: Observer,
+        progress: Callable[[], None],
+        goes_on: Callable[[], bool],
+        max_size: int | None = None,
+    ) -> None:
+        self.file = file
+        self.spool = spool
+        self.size = file.size if file.size is not None else spool.size
+        self.max_size = max_size
+        self.origins: set[str] = set()
+        """The mirrors that brought bytes."""
+        self.answered = False
+        """Whether a mirror has answered."""
+        self.restarts = 0
+        """How often everything was forgotten and begun again."""
+        self.progress = progress
+        self._copies = copies
+        self._budget = lanes
+        self._observer = observer
+        self._goes_on = goes_on
+        self._lanes: dict[asyncio.Task[None], Lane] = {}
+        self._failures: dict[str, int] = {}
+        self._breaks: dict[str, int] = {}
+        self._causes: list[UpstreamError] = []
+        self._no_ranges: set[str] = set()
+        self._etags: dict[str, str] = {}
+        self._began = self._looked = time.monotonic()
+        self._received = 0
+        self._whole = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether only one mirror's bytes can be used, since nothing says what the file hashes to."""
+        return self.file.best_digest is None
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second over all lanes; 0 before the first."""
+        elapsed = time.monotonic() - self._began
+        return self._received / elapsed if self._received and elapsed > 0 else 0.0
+
+    def etag(self, origin: str) -> str | None:
+        """The strong ETag that this mirror gave the file in this download."""
+        return self._etags.get(origin)
+
+    async def run(self) -> None:
+        """Until every byte is there. Raises AllUpstreamsFailed, Abandoned, StoreFull or StoreError."""
+        try:
+            while not self._complete():
+                if not self._goes_on():
+                    raise Abandoned
+                self._staff()
+                if not self._lanes:
+                    raise AllUpstreamsFailed(self.file.filename, self._causes)
+                done, _ = await asyncio.wait(
+                    self._lanes, timeout=pieces.STEP, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    self._ended(task)
+                self._relieve()
+        finally:
+            await self._dismiss()
+
+    def _complete(self) -> bool:
+        if self._whole and not self._lanes:
+            return True
+        return self.size is not None and not pieces.gaps(self.size, self.spool.held)
+
+    # What lanes ask and tell
+
+    def take(self, lane: Lane) -> bool:
+        """Give the lane its next span; whether there is one."""
+        if self.size is None:
+            return False
+        taken = [other.span(self.size) for other in self._lanes.values() if other is not lane]
+        lanes = max(1, len(self._lanes))
+        span = pieces.next_piece(self.size, self.spool.held, taken, lanes=lanes, rate=lane.rate)
+        if span is None:
+            span = self._steal(lane)
+        if span is None:
+            return False
+        lane.position, lane.stop = span
+        return True
+
+    def opened(self, lane: Lane, *, total: int | None, etag: str | None) -> None:
+        """The mirror answers; what it says of the file. Whoever was to fetch the lane's span too leaves it to the lane."""
+        if etag is not None:
+            self._etags[lane.copy.origin] = etag
+        if self.size is None and total is not None:
+            self.size = total
+        if not self.answered:
+            self.answered = True
+            self.progress()
+        if self.max_size is not None and (self.size or 0) > self.max_size:
+            raise UpstreamGarbled(
+                lane.copy.origin, f"{self.size} bytes, more than the {self.max_size} allowed"
+            )
+        for other in self._lanes.values():
+            if other is not lane and other.stop is not None and other.position <= lane.position < other.stop:
+                other.stop = lane.position
+
+    def only(self, lane: Lane) -> bool:
+        """Whether no other lane is at work."""
+        return all(other is lane for other in self._lanes.values())
+
+    def wrote(self, lane: Lane, count: int) -> None:
+        """The lane has brought that many bytes."""
+        self._received += count
+        self.origins.add(lane.copy.origin)
+        self.progress()
+
+    def ended_cleanly(self, lane: Lane) -> None:
+        """A body of unknown length has ended: that is the file, as far as anybody knows."""
+        if self.size is None:
+            self.size = lane.position
+            self._whole = True
+
+    async def start_over(self) -> None:
+        """Forget every byte: nothing that is held can be continued."""
+        self.restarts += 1
+        self.size = self.file.size
+        self.origins.clear()
+        await self.spool.reset(self.size)
+        self.progress()
+
+    # Who works on what
+
+    def _staff(self) -> None:
+        """Open lanes: one if there is none, more if the file would take long."""
+        if not self._lanes:
+            copy = self._best()
+            if copy is not None:
+                gaps = pieces.gaps(self.size, self.spool.held) if self.size is not None else ()
+                start, stop = gaps[0] if gaps else (pieces.mark(self.spool.held), None)
+                self._open(Lane(fill=self, copy=copy, position=start, stop=stop, hired=False))
+            return
+        now = time.monotonic()
+        remaining = sum(stop - start for start, stop in pieces.gaps(self.size or 0, self.spool.held))
+        lanes, since = len(self._lanes), now - self._looked
+        want = pieces.wanted(
+            lanes=lanes, most=self._most(), size=self.size, remaining=remaining, rate=self.rate, since=since
+        )
+        if since >= pieces.STEP:
+            self._looked = now
+        while len(self._lanes) < want and self._hire():
+            pass
+
+    def _most(self) -> int:
+        if self.alone:
+            return 1
+        able = [copy for copy in self._copies if self._able(copy)]
+        return max(1, sum(copy.connections for copy in able))
+
+    def _able(self, copy: Copy) -> bool:
+        return not self._failures.get(copy.origin) and copy.origin not in self._no_ranges
+
+    def _hire(self) -> bool:
+        """One more lane, on the mirror with the most connections to spare; whether there was one."""
+        used = [lane.copy.origin for lane in self._lanes.values()]
+        spare = {
+            copy: copy.connections - used.count(copy.origin) for copy in self._copies if self._able(copy)
+        }
+        copy = max(spare, key=lambda each: spare[each], default=None)
+        if copy is None or spare[copy] < 1 or not self._budget.take():
+            return False
+        lane = Lane(fill=self, copy=copy, position=0, stop=0, hired=True)
+        if not self.take(lane):
+            self._budget.give_back()
+            return False
+        self._open(lane)
+        return True
+
+    def _steal(self, lane: Lane) -> Span | None:
+        assert self.size is not None
+        others = [other for other in self._lanes.values() if other is not lane]
+        found = pieces.steal([other.span(self.size) for other in others])
+        if found is None:
+            return None
+        place, span = found
+        others[place].stop = span[0]
+        return span
+
+    def _open(self, lane: Lane) -> None:
+        task = asyncio.ensure_future(lane.run())
+        self._lanes[task] = lane
+
+    def _best(self) -> Copy | None:
+        """The copy to ask next: fewest failures, then one that hasn't just broken twice, then the preferred one."""
+        left = [copy for copy in self._copies if self._failures.get(copy.origin, 0) < TRIES]
+        return min(
+            left,
+            key=lambda copy: (self._failures.get(copy.origin, 0), self._breaks.get(copy.origin, 0) // TRIES),
+            default=None,
+        )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        lane = self._lanes.pop(task)
+        if lane.hired:
+            self._budget.give_back()
+        if task.cancelled():
+            return
+        error = task.exception()
+        origin = lane.copy.origin
+        if isinstance(error, NoRanges):
+            self._no_ranges.add(origin)
+        elif isinstance(error, FileNotFound):
+            self._blame(lane, UpstreamGarbled(origin, str(error)))
+        elif isinstance(error, UpstreamError):
+            self._blame(lane, error)
+        elif error is not None:
+            raise error
+
+    def _blame(self, lane: Lane, cause: UpstreamError) -> None:
+        origin, name = lane.copy.origin, self.file.filename
+        if lane.received:
+            self._failures.clear()
+            self._causes.clear()
+            self._breaks = {origin: self._breaks.get(origin, 0) + 1}
+            self._observer(
+                TransferResumed(filename=name, origin=origin, offset=lane.position, reason=str(cause))
+            )
+        else:
+            self._failures[origin] = self._failures.get(origin, 0) + 1
+            self._causes.append(cause)
+            self._observer(MirrorFailed(origin=origin, what=name, reason=str(cause)))
+
+    def _relieve(self) -> None:
+        """Take its span from a lane that brings nothing while others do."""
+        now = time.monotonic()
+        if len(self._lanes) < 2:  # noqa: PLR2004 - nobody to compare with
+            return
+        newest = max(lane.touched for lane in self._lanes.values())
+        for task, lane in self._lanes.items():
+            if now - lane.touched > pieces.STALLED and now - newest < pieces.STEP * 4 and not task.done():
+                task.cancel()
+                self._blame(lane, UpstreamTimeout(lane.copy.origin, f"silent for {pieces.STALLED:g} s"))
+
+    async def _dismiss(self) -> None:
+        for task, lane in self._lanes.items():
+            task.cancel()
+            if lane.hired:
+                self._budget.give_back()
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+        self._lanes.clear()
