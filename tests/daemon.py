@@ -24,6 +24,7 @@ import yaml
 from tests.client import get
 from tests.environment import REPOSITORY, clean
 from tests.origin import Origin
+from tests.wheels import Artifact
 
 _LISTENING = re.compile(r"listening on (http://[^\s\"',]+)")
 START = 30.0
@@ -116,6 +117,12 @@ class Daemon:
     def simple(self) -> str:
         """The default index's URL, as clients are given it."""
         return f"{self.url}/root/pypi/simple/"
+
+    def link(self, item: Artifact) -> str:
+        """The absolute URL that the default index's page gives for the file."""
+        page = get(f"{self.simple}{item.name}/", {"Accept": "application/vnd.pypi.simple.v1+json"}).json()
+        href = next(str(file["url"]) for file in page["files"] if file["filename"] == item.filename)
+        return f"{self.url}/packages/{href.removeprefix('../../packages/')}"
 
     def write_config(self) -> None:
         """Write `config` to `config_file`; a start does it too."""
@@ -215,6 +222,11 @@ class Daemon:
             except psutil.NoSuchProcess:
                 continue
         return Memory(process.memory_info().rss, children)
+
+    def cpu(self) -> float:
+        """Seconds of processor time that the daemon itself has used."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
 
     def children(self) -> list[psutil.Process]:
         """The daemon's child processes, theirs included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,7 @@ MAY = {
 
 # Third-party packages that the pure core may use, and the parts of the standard library that it may not.
 PURE = {"simple", "rules"}
-PURE_THIRD_PARTY = {"packaging", "msgspec", "selectolax", "distlib"}
+PURE_THIRD_PARTY = {"packaging", "msgspec", "distlib"}
 IMPURE = {
     "asyncio",
     "aiohttp",
@@ -130,8 +131,6 @@ def test_the_core_is_pure(module: Path) -> None:
 
 
 def test_the_core_uses_few_libraries() -> None:
-    import sys
-
     tops = {name.partition(".")[0] for module in PURE_MODULES for name in imports(module)}
     assert tops - set(sys.stdlib_module_names) - {"pypicache"} <= PURE_THIRD_PARTY
 

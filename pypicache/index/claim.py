@@ -59,10 +59,11 @@ class Claim:
                 self.spool = await self._store.spool(self._key, self.size, resume=resume)
             except SpoolBusy:
                 await self._follow()
-        self._saw(self.spool.held)
         self._unfollow()
         blob = self._store.open(self._file.sha256) if self._file.sha256 is not None else None
-        if blob is not None:
+        if blob is None:
+            self._saw(self.spool.held)
+        else:
             await self.spool.discard()
             self.spool = None
         return blob

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from pypicache.errors import FileNotFound, UpstreamError
 from pypicache.index import rendering
 from pypicache.index.catalog import Catalog
@@ -25,7 +27,7 @@ from pypicache.index.reader import Content
 from pypicache.index.rendering import Rendering
 from pypicache.index.tasks import Tasks
 from pypicache.offload import Offload
-from pypicache.simple.model import File, ProjectName
+from pypicache.simple.model import Digest, File, ProjectName
 from pypicache.store.links import LinkRecord, LinkStore
 from pypicache.upstream.source import Source
 
@@ -176,7 +178,11 @@ class Index:
         if self._offline:
             raise UpstreamError("", f"{self.name} is offline and {file.filename} isn't in the cache")
         copies = self._source.copies(project, listed, origin, sidecar=sidecar)
-        reader, task = self._library.fetch(file, copies, max_size=MAX_SIDECAR if sidecar else None)
+        expected = file
+        if sha256 is not None and not file.hashes:
+            # The page doesn't say what its bytes are: then it is what they were when they were first seen.
+            expected = msgspec.structs.replace(file, hashes=(Digest("sha256", sha256),))
+        reader, task = self._library.fetch(expected, copies, max_size=MAX_SIDECAR if sidecar else None)
         self._tasks.start(
             self._remember_when_done(task, path, project, origin, file, reader),
             name=f"link of {file.filename}",

@@ -173,7 +173,6 @@ class Transfer:
         if self.orphan >= 0:
             os.close(self.orphan)
             self.orphan = -1
-        """What had come when the store gave out, for readers that go on without it; -1 if it didn't."""
 
     def _become(self, state: State) -> None:
         self.state = state

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tests.client import get
 from tests.daemon import Daemon, config_for
-from tests.installers import Result, pip_install, uv_install
+from tests.installers import Result, pip_install, uv_compile, uv_install
 from tests.origin import Origin
 from tests.wheels import sdist, wheel
 
@@ -38,7 +39,12 @@ BOTH = {"demo_app-1.0.dist-info", "demo_lib-1.2.dist-info"}
 @pytest.mark.parametrize("address", ["/simple/", "/root/pypi/simple/", "/root/pypi/+simple/", "/index/"])
 @pytest.mark.parametrize("form", ["json", "html"])
 def test_install_twice(
-    stocked: Origin, daemon: Make, tmp_path: Path, install: Install, address: str, form: str
+    stocked: Origin,
+    daemon: Make,
+    tmp_path: Path,
+    install: Install,
+    address: str,
+    form: Literal["json", "html"],
 ) -> None:
     """The second installation asks upstream for no file, whatever form the mirror speaks."""
     for name in ("demo-app", "demo-lib"):
@@ -84,8 +90,6 @@ def test_a_file_link_resolves_after_the_cache_was_wiped(
 
 def test_lock_files_of_uv_hold(stocked: Origin, daemon: Make, tmp_path: Path) -> None:
     """`uv pip compile --generate-hashes` through the cache, installed with hashes checked."""
-    from tests.installers import uv_compile
-
     running = daemon(config_for(stocked))
     locked = uv_compile(
         tmp_path / "lock", "demo-app", index_url=running.simple, extra_args=["--generate-hashes", "-q"]

@@ -17,18 +17,11 @@ from tests.client import get, raw
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
 from tests.origin_faults import Rate, ResetAt, Status, WrongBytes
-from tests.wheels import Wheel, wheel
+from tests.wheels import wheel
 
 Make = Callable[..., Daemon]
 
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
-
-
-def link(running: Daemon, item: Wheel) -> str:
-    """The absolute URL that the page gives for the file."""
-    page = get(f"{running.simple}{item.name}/", JSON).json()
-    href = next(file["url"] for file in page["files"] if file["filename"] == item.filename)
-    return running.url + "/packages/" + href.removeprefix("../../packages/")
 
 
 def test_twenty_cold_requests_are_one_download(origin: Origin, daemon: Make) -> None:
@@ -37,7 +30,7 @@ def test_twenty_cold_requests_are_one_download(origin: Origin, daemon: Make) -> 
     origin.add(big)
     origin.script(big.filename, Rate(25 << 20), repeat=True)
     running = daemon(config_for(origin))
-    url = link(running, big)
+    url = running.link(big)
     began = time.monotonic()
 
     def fetch(_: int) -> tuple[float, str]:
@@ -67,7 +60,7 @@ def test_wrong_bytes_are_never_completed(origin: Origin, daemon: Make, size: int
     origin.add(item)
     script = origin.script(item.filename, WrongBytes(), repeat=True)
     running = daemon(config_for(origin))
-    url = link(running, item)
+    url = running.link(item)
     for _ in range(2):
         try:
             answer = get(url)
@@ -89,7 +82,7 @@ def test_a_client_that_leaves_does_not_stop_the_download(origin: Origin, daemon:
     origin.add(item)
     gate = threading.Event()
     running = daemon(config_for(origin))
-    url = link(running, item)
+    url = running.link(item)
     del gate
     origin.script(item.filename, Rate(8 << 20))
     parts = urlsplit(url)
@@ -107,7 +100,7 @@ def test_a_reset_in_the_middle_is_not_noticed(origin: Origin, daemon: Make) -> N
     origin.add(item)
     origin.script(item.filename, ResetAt(1 << 20))
     running = daemon(config_for(origin))
-    answer = get(link(running, item))
+    answer = get(running.link(item))
     assert (answer.status, answer.body) == (200, item.data)
     assert len(origin.gets(item.filename)) == 2
 
@@ -121,7 +114,7 @@ def test_the_next_mirror_has_the_file(origins: Callable[..., Origin], daemon: Ma
         each.add(item)
     first.script(item.filename, Status(status), repeat=True)
     running = daemon(config_for(first, second))
-    assert get(link(running, item)).body == item.data
+    assert get(running.link(item)).body == item.data
     assert len(second.gets(item.filename)) == 1
 
 
@@ -131,7 +124,7 @@ def test_no_mirror_has_the_file(origin: Origin, daemon: Make, status: int) -> No
     origin.add(item)
     origin.script(item.filename, Status(status), repeat=True)
     running = daemon(config_for(origin))
-    answer = get(link(running, item))
+    answer = get(running.link(item))
     assert answer.status == 503
     assert answer.headers["retry-after"].isdigit()
     assert answer.headers["cache-control"] == "no-store"
@@ -143,7 +136,7 @@ def test_headers_and_conditions_of_a_stored_file(origin: Origin, daemon: Make) -
     item = wheel("kept", "1.0", size=700_000)
     origin.add(item)
     running = daemon(config_for(origin))
-    url = link(running, item)
+    url = running.link(item)
     cold = get(url)
     warm = get(url)
     for answer in (cold, warm):
@@ -184,7 +177,7 @@ def test_ranges_of_a_cold_file(origin: Origin, daemon: Make) -> None:
     """F5: the tail of a wheel is asked for before anyone has downloaded it."""
     item = wheel("cold", "1.0", size=600_000)
     origin.add(item)
-    url = link(running := daemon(config_for(origin)), item)
+    url = (running := daemon(config_for(origin))).link(item)
     assert get(url, method="HEAD").headers["content-length"] == str(len(item.data))
     assert len(origin.gets(item.filename)) == 0
     assert get(url, {"Range": "bytes=-16384"}).body == item.data[-16384:]
@@ -196,7 +189,7 @@ BAD = [
     ("GET", "/nope/simple/demo/", 404),
     ("GET", "/simple/nosuch/", 404),
     ("GET", "/packages/aa/bb/nosuch-1.0.tar.gz", 404),
-    ("GET", "/packages/aa/bb/cc", 404),
+    ("GET", "/packages/aa/bb/README", 404),
     ("POST", "/simple/demo/", 405),
     ("PUT", "/packages/aa/x-1.0.tar.gz", 405),
     ("DELETE", "/simple/demo/", 405),
@@ -230,5 +223,5 @@ def test_bad_input_gets_one_plain_line(
     assert len(body.splitlines()) == 1
     assert before == {path for path in running.cache.rglob("*") if "pages" not in path.parts}
     asked = [request.path for request in origin.requests]
-    assert all(name in {"/simple/nosuch/", "/simple/nosuch-1-0/"} for name in asked), asked
+    assert all(name in {"/simple/nosuch/", "/simple/nosuch-1-0/", "/simple/readme/"} for name in asked), asked
     assert "Traceback" not in running.log
