@@ -43,10 +43,11 @@ from pypicache.store.files import (
     store_error,
     sync_directory,
 )
+from pypicache.store.partial import FilePartial
 from pypicache.store.parts import abandon, claim, open_partial, part_name, remove, set_aside, sweep
 from pypicache.store.quarantine import Quarantine
 from pypicache.store.root import prepare_root
-from pypicache.store.spool import FileBlob, FilePartial, FileSpool
+from pypicache.store.spool import FileBlob, FileSpool
 from pypicache.store.threads import Threads
 from pypicache.store.trouble import Trouble
 
@@ -154,7 +155,7 @@ class DiskBlobStore:
     async def follow(self, key: str) -> FilePartial | None:
         """Another process's spool; see `BlobStore.follow`."""
         found = await self._threads.run(functools.partial(open_partial, self._spools / part_name(key)))
-        return None if found is None else FilePartial(*found, threads=self._threads)
+        return None if found is None else FilePartial(*found)
 
     async def publish(self, spool: Spool, sha256: str) -> FileBlob:
         """Make it a blob; see `BlobStore.publish`."""

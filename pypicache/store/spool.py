@@ -271,31 +271,3 @@ class FileSpool:
             if self._hashed == self.end and (got := self._hash.hexdigest()) != sha256:
                 raise IntegrityError("a download", expected=sha256, got=got)
         os.ftruncate(self._fd, self.end)  # gives back what was reserved beyond the end
-
-
-class FilePartial:
-    """Implements `blobs.Partial` over the file that another process writes; owns both descriptors."""
-
-    def __init__(self, fd: int, journal: int, *, threads: Threads) -> None:
-        self._fd = fd
-        self._journal = journal
-        self._threads = threads
-
-    def fileno(self) -> int:
-        """A descriptor for pread and sendfile."""
-        return self._fd
-
-    async def look(self) -> tuple[int | None, Spans]:
-        """The size, if known, and what is there by now. Raises StoreError."""
-        try:
-            entry = journal.read(self._journal)
-        except OSError as error:
-            raise store_error("the cache can't read a journal", error) from error
-        return entry.size, entry.held
-
-    def close(self) -> None:
-        """Give the descriptors back; more than once is fine."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-            os.close(self._journal)

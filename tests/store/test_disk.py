@@ -366,7 +366,8 @@ async def test_a_kill_while_publishing_leaves_whole_blobs_only(
     other.kill()
     await asyncio.to_thread(other.wait)
     async with DiskBlobStore(root) as store:
-        assert names(root / "spool") == set()
+        # At most the one that was being written is left, for somebody to go on with.
+        assert len(names(root / "spool")) in {0, 2}
         found = {info.sha256 for info in store.scan()}
         for sha256 in found:
             assert hashlib.sha256(place(root, sha256).read_bytes()).hexdigest() == sha256
