@@ -79,6 +79,19 @@ class TransferFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarMade:
+    """A wheel's metadata (PEP 658) was made from the wheel, since no mirror has it.
+
+    `fetched` bytes of the wheel came from `origin`, which is empty if the wheel was at hand.
+    """
+
+    filename: str
+    size: int
+    origin: str
+    fetched: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTrouble:
     """The cache directory misbehaves; serving goes on without what it would have kept."""
 
@@ -94,6 +107,7 @@ Event = (
     | FileRejected
     | TransferResumed
     | TransferFailed
+    | SidecarMade
     | StoreTrouble
 )
 

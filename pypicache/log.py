@@ -19,6 +19,7 @@ from pypicache.events import (
     MirrorFailed,
     PageRefreshed,
     PageServedStale,
+    SidecarMade,
     StoreTrouble,
     TransferFailed,
     TransferResumed,
@@ -119,5 +120,8 @@ def to_log(event: Event) -> None:
             log.warning("%s broke at byte %d and goes on: %s", event.filename, event.offset, event.reason)
         case TransferFailed():
             log.warning("no download of %s: %s", event.filename, event.reason)
+        case SidecarMade():
+            where = f"{event.fetched} bytes from {event.origin}" if event.origin else "the wheel"
+            log.info("made the metadata of %s, %d bytes, of %s", event.filename, event.size, where)
         case StoreTrouble():
             log.error("cache trouble: %s: %s", event.where, event.reason)

@@ -22,10 +22,12 @@ from pypicache.config import schema
 from pypicache.errors import PypicacheError
 from pypicache.events import Observer
 from pypicache.index.catalog import Catalog
+from pypicache.index.facts import Facts
 from pypicache.index.index import Index
 from pypicache.index.library import Library
 from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
+from pypicache.index.sidecars import Sidecars
 from pypicache.log import setup as setup_log
 from pypicache.log import to_log
 from pypicache.offload import Offload
@@ -145,6 +147,18 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                 observer=observer,
                 offline=settings.offline,
             )
+            facts = Facts(index=name, store=pages)
+            sidecars = None
+            if settings.synthesize_metadata:
+                sidecars = Sidecars(
+                    source=source,
+                    store=blobs,
+                    facts=facts,
+                    offload=offload,
+                    clock=clock,
+                    observer=observer,
+                    offline=settings.offline,
+                )
             indexes[name] = await stack.enter_async_context(
                 Index(
                     name=name,
@@ -152,6 +166,8 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                     library=library,
                     source=source,
                     links=links,
+                    facts=facts,
+                    sidecars=sidecars,
                     renderings=renderings,
                     offload=offload,
                     clock=clock,

@@ -32,7 +32,6 @@ PENDING: Final[Mapping[str, str]] = {
     "indexes.*.layers": "an index with layers isn't served",
     "indexes.*.quota": "nothing is evicted",
     "indexes.*.web_url": "there is no status page to link from",
-    "indexes.*.synthesize_metadata": "sidecars come from mirrors only",
     "indexes.*.mirrors.*.proxy": "mirrors are reached directly",
     "indexes.*.mirrors.*.netrc": "the netrc file isn't read",
     "indexes.*.mirrors.*.connections": "a file comes over one connection",

@@ -67,3 +67,7 @@ class Page:
     outcome: Outcome
     collapsed: bool = False
     """Whether the answer was shared with another request's question."""
+    facts: bytes = b""
+    """What is known beyond the page (`facts.Learned.data`)."""
+    facts_digest: str = ""
+    """Names what is rendered beside the page itself: the facts, and whether sidecars are made."""

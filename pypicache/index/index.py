@@ -8,6 +8,7 @@ round a page. What a link needs is remembered beside the blob and outlives the p
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,16 +16,19 @@ from typing import Self
 
 import msgspec
 
-from pypicache.errors import FileNotFound, UpstreamError
+from pypicache.errors import FileNotFound, IntegrityError, PypicacheError, UpstreamError
 from pypicache.index import rendering
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Outcome, Page
+from pypicache.index.facts import Facts, can_have_sidecar
 from pypicache.index.library import Library
 from pypicache.index.locate import SIDECAR, Located, sidecar_of
 from pypicache.index.locator import Locator
 from pypicache.index.lru import ByteLRU
+from pypicache.index.notes import Notes
 from pypicache.index.reader import Content
 from pypicache.index.rendering import Rendering
+from pypicache.index.sidecars import Sidecars
 from pypicache.index.tasks import Tasks
 from pypicache.offload import Offload
 from pypicache.simple.model import Digest, File, ProjectName
@@ -58,6 +62,8 @@ class Index:
         library: Library,
         source: Source,
         links: LinkStore,
+        facts: Facts,
+        sidecars: Sidecars | None,
         renderings: ByteLRU[str, Rendering],
         offload: Offload,
         clock: Callable[[], float],
@@ -68,16 +74,21 @@ class Index:
         self._locator = Locator(index=name, catalog=catalog, offload=offload)
         self._library = library
         self._source = source
-        self._links = links
+        self._facts = facts
+        self._sidecars = sidecars
         self._renderings = renderings
         self._offload = offload
-        self._clock = clock
         self._offline = offline
         self._making: dict[str, asyncio.Task[Rendering]] = {}
         self._tasks = Tasks()
+        self._notes = Notes(
+            index=name, links=links, facts=facts, sidecars=sidecars, tasks=self._tasks, clock=clock
+        )
 
     async def __aenter__(self) -> Self:
         await self._catalog.__aenter__()
+        if self._sidecars is not None:
+            await self._sidecars.__aenter__()
         await self._tasks.__aenter__()
         return self
 
@@ -85,17 +96,22 @@ class Index:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._tasks.__aexit__(kind, error, trace)
+        if self._sidecars is not None:
+            await self._sidecars.__aexit__(kind, error, trace)
         await self._catalog.__aexit__(kind, error, trace)
 
     # Pages
 
     async def page(self, project: ProjectName, *, revalidate: bool = False) -> Page:
-        """The project's page; see `Catalog.page`."""
-        return await self._catalog.page(project, revalidate=revalidate)
+        """The project's page, with what is known beyond it; see `Catalog.page`."""
+        page = await self._catalog.page(project, revalidate=revalidate)
+        learned = await self._facts.of(project)
+        made = "" if self._sidecars is None else "sidecars "
+        return dataclasses.replace(page, facts=learned.data, facts_digest=made + learned.digest)
 
     def etag(self, page: Page, form: str, coding: str) -> str:
         """The ETag of that rendering of the page, made or not."""
-        return rendering.etag(page.digest, "", form, coding)
+        return rendering.etag(page.digest, page.facts_digest, form, coding)
 
     async def rendering(self, page: Page, form: str, coding: str) -> Rendering:
         """The page in that form and coding, made at most once."""
@@ -112,7 +128,15 @@ class Index:
         return await asyncio.shield(task)
 
     async def _render(self, page: Page, form: str, coding: str, etag: str) -> Rendering:
-        body = await self._offload.run(len(page.data), rendering.render, page.data, form, coding)
+        body = await self._offload.run(
+            len(page.data) + len(page.facts),
+            rendering.render,
+            page.data,
+            page.facts,
+            form,
+            coding,
+            synthesize=self._sidecars is not None,
+        )
         made = Rendering(body=body, etag=etag, coding=coding)
         self._renderings.put(etag, made, len(body))
         return made
@@ -125,17 +149,17 @@ class Index:
         Raises FileNotFound when no page lists it, Denied when the index doesn't hand it out, UpstreamError
         when it isn't stored and can't be had now.
         """
-        record = self._record(path)
+        record = self._notes.record(path)
         if path[-1].endswith(SIDECAR):
             wheel = (*path[:-1], path[-1].removesuffix(SIDECAR))
-            project, origin, located = await self._locator.locate(wheel, record or self._record(wheel))
-            return await self._open(path, project, origin, located, record, sidecar=True)
+            project, origin, located = await self._locator.locate(wheel, record or self._notes.record(wheel))
+            return await self._open_sidecar(path, project, origin, located, record)
         project, origin, located = await self._locator.locate(path, record)
         return await self._open(path, project, origin, located, record, sidecar=False)
 
     async def size_of(self, path: tuple[str, ...]) -> tuple[File, int | None]:
         """The file at that path and its size, without downloading it. Raises as `open_file` does."""
-        record = self._record(path)
+        record = self._notes.record(path)
         project, origin, located = await self._locator.locate(path, record)
         file = located.file
         size = file.size
@@ -145,9 +169,45 @@ class Index:
             size = await self._library.size_of(file, self._source.copies(project, file, origin))
         return file, size
 
-    def _record(self, path: tuple[str, ...]) -> LinkRecord | None:
-        """What is remembered of the link."""
-        return self._links.get(self.name, "/".join(path))
+    async def _open_sidecar(
+        self,
+        path: tuple[str, ...],
+        project: ProjectName,
+        origin: str,
+        located: Located,
+        record: LinkRecord | None,
+    ) -> Opened:
+        """A sidecar: kept, or the mirror's where the page promises one, or made; made also when no mirror keeps its promise."""
+        sidecars, listed = self._sidecars, located.file
+        if sidecars is None or not can_have_sidecar(listed):
+            if not listed.has_sidecar:
+                raise FileNotFound(f"{listed.filename} has no metadata sidecar")
+            return await self._open(path, project, origin, located, record, sidecar=True)
+        if (kept := await sidecars.kept(project, listed)) is not None:
+            return Opened(listed.filename + SIDECAR, kept, Outcome.HIT, collapsed=False, immutable=True)
+        failure: PypicacheError | None = None
+        if listed.has_sidecar:
+            try:
+                # A record can't tell whether the wheel has been replaced, unless the page gives the sidecar's hash.
+                known = record if sidecar_of(listed).hashes else None
+                return await _whole(await self._open(path, project, origin, located, known, sidecar=True))
+            except (UpstreamError, IntegrityError) as error:
+                failure = error
+        wheel = (*path[:-1], listed.filename)
+
+        async def open_wheel() -> Content:
+            known = self._notes.record(wheel)
+            return (await self._open(wheel, project, origin, located, known, sidecar=False)).content
+
+        try:
+            made = await sidecars.open(project, origin, listed, open_wheel)
+        except PypicacheError as error:
+            # Where the page promised one, "there is none" isn't an answer: how the mirrors failed is.
+            raise failure or error from None
+        content, outcome = made.content, Outcome.MISS if made.made else Outcome.HIT
+        if made.made and not made.collapsed:
+            self._notes.remember(path, project, origin, listed, content.sha256, content.size, sidecar=True)
+        return Opened(listed.filename + SIDECAR, content, outcome, collapsed=made.collapsed, immutable=True)
 
     async def _open(
         self,
@@ -161,8 +221,6 @@ class Index:
     ) -> Opened:
         listed = located.file
         file = sidecar_of(listed) if sidecar else listed
-        if sidecar and not listed.has_sidecar:
-            raise FileNotFound(f"{listed.filename} has no metadata sidecar")
         remembered = record if record is not None and record.digests == file.hashes else None
         sha256 = file.sha256 or (remembered.sha256 if remembered else None)
         stored = self._library.stored(
@@ -171,7 +229,9 @@ class Index:
         immutable = bool((listed if sidecar else file).best_digest)
         if stored is not None:
             if remembered is None or remembered.sha256 is None:
-                self._remember(path, project, origin, file, stored.sha256, stored.size)
+                self._notes.remember(
+                    path, project, origin, listed, stored.sha256, stored.size, sidecar=sidecar
+                )
             return Opened(file.filename, stored, Outcome.HIT, collapsed=False, immutable=immutable)
         if (joined := self._library.joined(file)) is not None:
             return Opened(file.filename, joined, Outcome.MISS, collapsed=True, immutable=immutable)
@@ -183,43 +243,15 @@ class Index:
             # The page doesn't say what its bytes are: then it is what they were when they were first seen.
             expected = msgspec.structs.replace(file, hashes=(Digest("sha256", sha256),))
         reader, task = self._library.fetch(expected, copies, max_size=MAX_SIDECAR if sidecar else None)
-        self._tasks.start(
-            self._remember_when_done(task, path, project, origin, file, reader),
-            name=f"link of {file.filename}",
-        )
+        self._notes.remember_when_done(task, path, project, origin, listed, reader, sidecar=sidecar)
         return Opened(file.filename, reader, Outcome.MISS, collapsed=False, immutable=immutable)
 
-    async def _remember_when_done(
-        self,
-        task: asyncio.Task[str],
-        path: tuple[str, ...],
-        project: ProjectName,
-        origin: str,
-        file: File,
-        content: Content,
-    ) -> None:
-        sha256 = await asyncio.shield(task)
-        self._remember(path, project, origin, file, sha256, content.size)
 
-    def _remember(
-        self,
-        path: tuple[str, ...],
-        project: ProjectName,
-        origin: str,
-        file: File,
-        sha256: str | None,
-        size: int | None,
-    ) -> None:
-        record = LinkRecord(
-            index=self.name,
-            project=project,
-            path="/".join(path),
-            filename=file.filename,
-            url=file.url,
-            origin=origin,
-            sha256=sha256,
-            size=size,
-            digests=file.hashes,
-            stored_at=self._clock(),
-        )
-        self._tasks.start(self._links.put(record), name=f"link record of {file.filename}")
+async def _whole(opened: Opened) -> Opened:
+    """It, when all of it is there and right. Raises what ended the download."""
+    try:
+        await opened.content.whole()
+    except BaseException:
+        opened.content.close()
+        raise
+    return opened

@@ -11,6 +11,7 @@ import sys
 import zlib
 from dataclasses import dataclass
 
+from pypicache.index import facts
 from pypicache.rules import policy
 from pypicache.simple import model, pep503, pep691
 from pypicache.simple.links import packages_path, relative_href
@@ -45,9 +46,13 @@ def etag(page_digest: str, facts_digest: str, form: str, coding: str) -> str:
     return f'"{name}"' if coding == "identity" else f'"{name}-{coding}"'
 
 
-def render(page: bytes, form: str, coding: str) -> bytes:
-    """The page (as `simple.model.dump` wrote it) in that form and coding. Links are relative to `/{index}/simple/{project}/`."""
-    return compress(form_of(model.load(page), form), coding)
+def render(page: bytes, learned: bytes, form: str, coding: str, *, synthesize: bool) -> bytes:
+    """The page (as `simple.model.dump` wrote it) in that form and coding. Links are relative to `/{index}/simple/{project}/`.
+
+    `learned` are the facts that fill in what the page leaves out; with `synthesize` every wheel has a sidecar.
+    """
+    project = facts.apply(model.load(page), facts.decode(learned), synthesize=synthesize)
+    return compress(form_of(project, form), coding)
 
 
 def form_of(project: model.Project, form: str) -> bytes:

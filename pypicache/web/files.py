@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from concurrent.futures import Executor
 
@@ -9,8 +10,11 @@ from aiohttp import hdrs, web
 
 from pypicache.index.index import Index, Opened
 from pypicache.index.locate import SIDECAR
+from pypicache.index.lru import ByteLRU
+from pypicache.index.rendering import compress
 from pypicache.rules import ranges
 from pypicache.rules.conditional import not_modified
+from pypicache.simple.negotiate import negotiate_coding
 from pypicache.web.errors import plain
 from pypicache.web.headers import IMMUTABLE, REVALIDATE, cache_status
 from pypicache.web.sender import read_small, send
@@ -19,12 +23,20 @@ SMALL = 256 << 10
 """Bytes up to which a verified answer is read at once instead of streamed."""
 
 
+WORTH_GZIP = 1 << 10
+"""Bytes from which on a sidecar is compressed for clients that accept it."""
+
+PACKED = 4 << 20
+"""Bytes of compressed sidecars held in memory."""
+
+
 class Files:
     """Answers requests for files."""
 
     def __init__(self, *, indexes: Mapping[str, Index], disk: Executor) -> None:
         self._indexes = indexes
         self._disk = disk
+        self._packed_sidecars: ByteLRU[str, bytes] = ByteLRU(PACKED)
 
     async def file(self, request: web.BaseRequest, name: str, path: tuple[str, ...]) -> web.StreamResponse:
         """The file, or the part of it that the client asks for."""
@@ -49,12 +61,32 @@ class Files:
 
     async def _sidecar(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
         size = await opened.content.whole()
-        headers = _headers(opened.content.sha256, immutable=opened.immutable)
+        offered = ("gzip",) if size >= WORTH_GZIP else ()
+        coding = negotiate_coding(", ".join(request.headers.getall("Accept-Encoding", [])), offered)
+        tag = opened.content.sha256
+        if tag is not None and coding != "identity":
+            tag = f"{tag}-{coding}"
+        headers = _headers(tag, immutable=opened.immutable)
+        del headers["Accept-Ranges"]
         headers["Content-Type"] = "text/plain; charset=utf-8"
+        headers["Vary"] = "Accept-Encoding"
         headers["Cache-Status"] = cache_status(opened.outcome, collapsed=opened.collapsed)
         if not_modified(request.headers.get("If-None-Match"), headers.get("ETag", "")):
             return _unchanged(headers)
+        if coding != "identity":
+            headers["Content-Encoding"] = coding
+            return web.Response(body=await self._packed(opened, size, coding), headers=headers)
         return web.Response(body=read_small(opened.content, 0, size), headers=headers)
+
+    async def _packed(self, opened: Opened, size: int, coding: str) -> bytes:
+        """The sidecar in that coding, made once."""
+        key = f"{opened.content.sha256} {coding}"
+        packed = self._packed_sidecars.get(key)
+        if packed is None:
+            plain = read_small(opened.content, 0, size)
+            packed = await asyncio.get_running_loop().run_in_executor(self._disk, compress, plain, coding)
+            self._packed_sidecars.put(key, packed, len(packed))
+        return packed
 
     async def _body(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
         content = opened.content

@@ -1,0 +1,96 @@
+"""What is written down once a file or sidecar is there: the record that its link needs, and what its page didn't say.
+
+Writing is nobody's wait: it goes on behind the answer. It decides nothing about what is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pypicache.index.facts import Facts
+from pypicache.index.locate import sidecar_of
+from pypicache.index.reader import Content
+from pypicache.index.sidecars import Sidecars
+from pypicache.index.tasks import Tasks
+from pypicache.simple.model import File, ProjectName
+from pypicache.store.links import LinkRecord, LinkStore
+
+
+class Notes:
+    """The notes of the index called `index`. Its work belongs to `tasks`; `clock` gives seconds since the epoch."""
+
+    def __init__(
+        self,
+        *,
+        index: str,
+        links: LinkStore,
+        facts: Facts,
+        sidecars: Sidecars | None,
+        tasks: Tasks,
+        clock: Callable[[], float],
+    ) -> None:
+        self._index = index
+        self._links = links
+        self._facts = facts
+        self._sidecars = sidecars
+        self._tasks = tasks
+        self._clock = clock
+
+    def record(self, path: tuple[str, ...]) -> LinkRecord | None:
+        """What is remembered of the link."""
+        return self._links.get(self._index, "/".join(path))
+
+    def remember(
+        self,
+        path: tuple[str, ...],
+        project: ProjectName,
+        origin: str,
+        listed: File,
+        sha256: str | None,
+        size: int | None,
+        *,
+        sidecar: bool,
+    ) -> None:
+        """Note that the listed file (or its `sidecar`) is stored under that digest."""
+        file = sidecar_of(listed) if sidecar else listed
+        record = LinkRecord(
+            index=self._index,
+            project=project,
+            path="/".join(path),
+            filename=file.filename,
+            url=file.url,
+            origin=origin,
+            sha256=sha256,
+            size=size,
+            digests=file.hashes,
+            stored_at=self._clock(),
+        )
+        work = self._write(record, project, listed, sidecar=sidecar)
+        self._tasks.start(work, name=f"record of {file.filename}")
+
+    def remember_when_done(
+        self,
+        task: asyncio.Task[str],
+        path: tuple[str, ...],
+        project: ProjectName,
+        origin: str,
+        listed: File,
+        content: Content,
+        *,
+        sidecar: bool,
+    ) -> None:
+        """The same, once the download has ended well; `task` is the library's."""
+
+        async def wait() -> None:
+            sha256 = await asyncio.shield(task)
+            self.remember(path, project, origin, listed, sha256, content.size, sidecar=sidecar)
+
+        self._tasks.start(wait(), name=f"link of {path[-1]}")
+
+    async def _write(self, record: LinkRecord, project: ProjectName, listed: File, *, sidecar: bool) -> None:
+        if not sidecar:
+            await self._facts.learn_file(project, listed, sha256=record.sha256, size=record.size)
+        elif self._sidecars is not None and record.sha256 is not None:
+            await self._sidecars.adopt(project, listed, record.sha256)
+        await self._links.put(record)
