@@ -30,6 +30,7 @@ from pypicache.index.reader import Content
 from pypicache.index.rendering import Rendering
 from pypicache.index.sidecars import Sidecars
 from pypicache.index.tasks import Tasks
+from pypicache.index.unstored import whole
 from pypicache.offload import Offload
 from pypicache.simple.model import Digest, File, ProjectName
 from pypicache.store.links import LinkRecord, LinkStore
@@ -182,7 +183,7 @@ class Index:
         if sidecars is None or not can_have_sidecar(listed):
             if not listed.has_sidecar:
                 raise FileNotFound(f"{listed.filename} has no metadata sidecar")
-            return await self._open(path, project, origin, located, record, sidecar=True)
+            return await self._whole(path, project, origin, located, record)
         if (kept := await sidecars.kept(project, listed)) is not None:
             return Opened(listed.filename + SIDECAR, kept, Outcome.HIT, collapsed=False, immutable=True)
         failure: PypicacheError | None = None
@@ -190,7 +191,7 @@ class Index:
             try:
                 # A record can't tell whether the wheel has been replaced, unless the page gives the sidecar's hash.
                 known = record if sidecar_of(listed).hashes else None
-                return await _whole(await self._open(path, project, origin, located, known, sidecar=True))
+                return await self._whole(path, project, origin, located, known)
             except (UpstreamError, IntegrityError) as error:
                 failure = error
         wheel = (*path[:-1], listed.filename)
@@ -208,6 +209,18 @@ class Index:
         if made.made and not made.collapsed:
             self._notes.remember(path, project, origin, listed, content.sha256, content.size, sidecar=True)
         return Opened(listed.filename + SIDECAR, content, outcome, collapsed=made.collapsed, immutable=True)
+
+    async def _whole(
+        self,
+        path: tuple[str, ...],
+        project: ProjectName,
+        origin: str,
+        located: Located,
+        record: LinkRecord | None,
+    ) -> Opened:
+        """The mirror's sidecar, all of it."""
+        opened = await self._open(path, project, origin, located, record, sidecar=True)
+        return dataclasses.replace(opened, content=await whole(opened.content))
 
     async def _open(
         self,
@@ -245,13 +258,3 @@ class Index:
         reader, task = self._library.fetch(expected, copies, max_size=MAX_SIDECAR if sidecar else None)
         self._notes.remember_when_done(task, path, project, origin, listed, reader, sidecar=sidecar)
         return Opened(file.filename, reader, Outcome.MISS, collapsed=False, immutable=immutable)
-
-
-async def _whole(opened: Opened) -> Opened:
-    """It, when all of it is there and right. Raises what ended the download."""
-    try:
-        await opened.content.whole()
-    except BaseException:
-        opened.content.close()
-        raise
-    return opened

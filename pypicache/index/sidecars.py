@@ -20,6 +20,7 @@ digest, and a `Fact` that says which wheel it belongs to.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
@@ -182,7 +183,8 @@ class Sidecars:
         fact = (await self._facts.of(project)).of(file)
         sha256 = file.sha256 or fact.sha256
         if sha256 is not None and (blob := self._store.open(sha256)) is not None:
-            return await self._of_wheel(project, file, Stored(blob))
+            with contextlib.suppress(StoreError):  # a disk that can't read it; the mirrors can
+                return await self._of_wheel(project, file, Stored(blob))
         if self._offline:
             raise UpstreamError("", f"offline, and neither {file.filename} nor its metadata is in the cache")
         copies = self._source.copies(project, file, origin)
@@ -191,13 +193,19 @@ class Sidecars:
             return found
         if failures and all(map(_hopeless, failures)):
             raise AllUpstreamsFailed(file.filename + SIDECAR, failures)
-        return await self._of_wheel(project, file, await open_wheel())
+        try:
+            return await self._of_wheel(project, file, await open_wheel())
+        except StoreError as error:
+            what = f"{file.filename} can't be kept, so its metadata can't be made"
+            raise UpstreamError("", f"{what}: {error}", retry_after=30) from error
 
     async def _of_wheel(self, project: ProjectName, file: File, wheel: Content) -> Found:
         """From the whole, verified wheel, which is closed. If it has none, that is remembered."""
         try:
             size = await wheel.whole()
-            return await self._extractor.of_file(file.filename, wheel.fileno(), size)
+            fd = wheel.fileno()
+            assert fd is not None, "what is whole is in a file"
+            return await self._extractor.of_file(file.filename, fd, size)
         except ValueError as error:
             await self._facts.learn(project, file, unreadable=str(error), sidecar=None, sidecar_size=None)
             raise UpstreamGarbled(

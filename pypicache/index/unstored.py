@@ -1,6 +1,6 @@
-"""Bytes as `Content` that the store had no room for: a small file is sent all the same, and not kept.
+"""Bytes as `Content` that the store couldn't take: a small file is sent all the same, and not kept.
 
-It is for kilobytes; what is large is streamed. It knows nothing of where the bytes come from.
+It is for kilobytes; what is large is streamed (`through`). It knows nothing of where the bytes come from.
 """
 
 from __future__ import annotations
@@ -8,6 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+
+from pypicache.errors import StoreError
+from pypicache.index.reader import Content
 
 
 class Unstored:
@@ -22,9 +25,17 @@ class Unstored:
         self._fd = _nameless()
         os.pwrite(self._fd, data, 0)
 
-    def fileno(self) -> int:
+    def fileno(self) -> int | None:
         """The file's descriptor."""
         return self._fd
+
+    async def read(self, offset: int, most: int) -> bytes:
+        """At most that many bytes."""
+        return os.pread(self._fd, most, offset)
+
+    async def aside(self, start: int, stop: int) -> bytes | None:  # noqa: ARG002 - the protocol's
+        """Never: all of it is there."""
+        return None
 
     async def begun(self) -> None:
         """It has."""
@@ -42,6 +53,25 @@ class Unstored:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+async def whole(content: Content) -> Content:
+    """All of a small file, there and verified; past the store if need be. Raises, having closed it, what ended the download."""
+    try:
+        try:
+            await content.whole()
+        except StoreError:
+            pieces, position = [], 0
+            while (mark := await content.available(position)) > position:
+                pieces.append(await content.read(position, mark - position))
+                position += len(pieces[-1])
+            kept = Unstored(b"".join(pieces))
+            content.close()
+            return kept
+    except BaseException:
+        content.close()
+        raise
+    return content
 
 
 def _nameless() -> int:

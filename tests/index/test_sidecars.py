@@ -25,8 +25,10 @@ from pypicache.errors import (
     UpstreamTimeout,
 )
 from pypicache.events import Event, MirrorFailed, SidecarMade
+from pypicache.index import unstored
 from pypicache.index.extract import Extractor, NoRanges
 from pypicache.index.facts import Fact, Facts
+from pypicache.index.library import Library
 from pypicache.index.reader import Content, Stored
 from pypicache.index.sidecars import Sidecar, Sidecars
 from pypicache.offload import Offload
@@ -73,7 +75,7 @@ class Told(Recorder):
 class FullStore(MemoryBlobStore):
     """A store without room."""
 
-    async def spool(self, key: str, size: int | None) -> Never:
+    async def spool(self, key: str, size: int | None, *, resume: bool = False) -> Never:
         raise StoreFull("no room")
 
 
@@ -129,7 +131,12 @@ async def read(content: Content) -> bytes:
     await content.begun()
     size = await content.whole()
     assert (content.size, await content.available(0), await content.available(size)) == (size, size, size)
-    return os.pread(content.fileno(), size, 0)
+    assert await content.aside(0, 1) is None
+    fd = content.fileno()
+    assert fd is not None
+    data = os.pread(fd, size, 0)
+    assert data == await content.read(0, size)
+    return data
 
 
 Make = Callable[..., Bench]
@@ -431,3 +438,38 @@ async def test_a_large_directory_is_fetched(clock: ManualClock) -> None:
         assert offload.helper_running
     assert (found.content, found.whole, len(copy.opened)) == (DEMO.metadata, False, 3)
     assert found.fetched < len(data) / 2
+
+
+async def test_a_wheel_that_the_disk_cannot_give_is_read_from_a_mirror(make: Make) -> None:
+    bench = make()
+    bench.mirrors(FakeCopy("a", [ranged(DEMO.data)]))
+    await bench.put(DEMO.data)
+    blob = bench.store.open(DEMO.sha256)
+    assert blob is not None
+    os.ftruncate(blob.fileno(), 1000)
+    blob.close()
+    assert await bench.read() == DEMO.metadata
+    assert (await bench.fact()).unreadable is None
+
+
+async def test_no_room_for_a_wheel_without_ranges_is_no_absence(make: Make) -> None:
+    bench = make()
+    bench.mirrors(FakeCopy("a", [whole(DEMO.data)]))
+    bench.download = StoreFull("no room")
+    with pytest.raises(UpstreamError, match="can't be kept"):
+        await bench.open()
+    assert await bench.fact() == Fact()
+
+
+async def test_a_mirrors_sidecar_passes_a_store_without_room() -> None:
+    """Whoever asks gets it, verified; and an error stays one."""
+    hashes = (Digest("sha256", DEMO.metadata_sha256),)
+    file = File(filename=f"{DEMO.filename}.metadata", url="https://files.example/m", hashes=hashes)
+    async with FullStore() as store, Library(store=store, observer=Recorder()) as library:
+        reader, _ = library.fetch(file, [FakeCopy("a", [whole(DEMO.metadata)])])
+        content = await unstored.whole(reader)
+        assert await read(content) == DEMO.metadata
+        content.close()
+        reader, _ = library.fetch(file, [FakeCopy("a", [whole(OTHER.metadata)])])
+        with pytest.raises(PypicacheError):
+            await unstored.whole(reader)
