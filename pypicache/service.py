@@ -143,6 +143,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                 windows=_windows(settings),
                 clock=clock,
                 observer=observer,
+                offload=offload,
                 offline=settings.offline,
             )
             indexes[name] = await stack.enter_async_context(
