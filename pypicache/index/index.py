@@ -65,7 +65,7 @@ class Index:
     ) -> None:
         self.name = name
         self._catalog = catalog
-        self._locator = Locator(index=name, catalog=catalog, offload=offload)
+        self._locator = Locator(index=name, catalog=catalog, offload=offload, remember=self._keep)
         self._library = library
         self._source = source
         self._links = links
@@ -74,6 +74,7 @@ class Index:
         self._clock = clock
         self._offline = offline
         self._making: dict[str, asyncio.Task[Rendering]] = {}
+        self._keeping: dict[LinkRecord, asyncio.Task[None]] = {}
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
@@ -84,6 +85,8 @@ class Index:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # What was said of a file last is wanted by the next process: these are writes of a few hundred bytes.
+        await asyncio.gather(*self._keeping.values(), return_exceptions=True)
         await self._tasks.__aexit__(kind, error, trace)
         await self._catalog.__aexit__(kind, error, trace)
 
@@ -126,17 +129,20 @@ class Index:
         when it isn't stored and can't be had now.
         """
         record = self._record(path)
+        records = [record] if record is not None else []
         if path[-1].endswith(SIDECAR):
             wheel = (*path[:-1], path[-1].removesuffix(SIDECAR))
-            project, origin, located = await self._locator.locate(wheel, record or self._record(wheel))
+            if (its := self._record(wheel)) is not None:
+                records.append(its)
+            project, origin, located = await self._locator.locate(wheel, records)
             return await self._open(path, project, origin, located, record, sidecar=True)
-        project, origin, located = await self._locator.locate(path, record)
+        project, origin, located = await self._locator.locate(path, records)
         return await self._open(path, project, origin, located, record, sidecar=False)
 
     async def size_of(self, path: tuple[str, ...]) -> tuple[File, int | None]:
         """The file at that path and its size, without downloading it. Raises as `open_file` does."""
         record = self._record(path)
-        project, origin, located = await self._locator.locate(path, record)
+        project, origin, located = await self._locator.locate(path, [record] if record is not None else ())
         file = located.file
         size = file.size
         if size is None and record is not None:
@@ -168,21 +174,18 @@ class Index:
         stored = self._library.stored(
             sha256, remembered.size if remembered and remembered.sha256 == sha256 else None
         )
-        immutable = bool((listed if sidecar else file).best_digest)
+        immutable = bool(listed.best_digest)
         if stored is not None:
             if remembered is None or remembered.sha256 is None:
                 self._remember(path, project, origin, file, stored.sha256, stored.size)
             return Opened(file.filename, stored, Outcome.HIT, collapsed=False, immutable=immutable)
-        if (joined := self._library.joined(file)) is not None:
+        wanted = file if sidecar else _pinned(file, remembered)
+        if (joined := self._library.joined(wanted)) is not None:
             return Opened(file.filename, joined, Outcome.MISS, collapsed=True, immutable=immutable)
         if self._offline:
             raise UpstreamError("", f"{self.name} is offline and {file.filename} isn't in the cache")
-        copies = self._source.copies(project, listed, origin, sidecar=sidecar)
-        expected = file
-        if sha256 is not None and not file.hashes:
-            # The page doesn't say what its bytes are: then it is what they were when they were first seen.
-            expected = msgspec.structs.replace(file, hashes=(Digest("sha256", sha256),))
-        reader, task = self._library.fetch(expected, copies, max_size=MAX_SIDECAR if sidecar else None)
+        copies = self._source.copies(project, listed if sidecar else wanted, origin, sidecar=sidecar)
+        reader, task = self._library.fetch(wanted, copies, max_size=MAX_SIDECAR if sidecar else None)
         self._tasks.start(
             self._remember_when_done(task, path, project, origin, file, reader),
             name=f"link of {file.filename}",
@@ -222,4 +225,18 @@ class Index:
             digests=file.hashes,
             stored_at=self._clock(),
         )
-        self._tasks.start(self._links.put(record), name=f"link record of {file.filename}")
+        self._keep(record)
+
+    def _keep(self, record: LinkRecord) -> None:
+        """Write the record behind, unless the same one is being written."""
+        if record not in self._keeping:
+            task = self._tasks.start(self._links.put(record), name=f"link record of {record.filename}")
+            self._keeping[record] = task
+            task.add_done_callback(lambda _: self._keeping.pop(record, None))
+
+
+def _pinned(file: File, remembered: LinkRecord | None) -> File:
+    """The file with the digest that it had when it was first seen, if its page gives none: other bytes are refused."""
+    if file.best_digest is not None or remembered is None or remembered.sha256 is None:
+        return file
+    return msgspec.structs.replace(file, hashes=(Digest("sha256", remembered.sha256),))
