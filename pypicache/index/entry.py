@@ -29,8 +29,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """When a mirror first said of a held project that it is gone; believed when said again after `negative_ttl`."""
     answered: str = ""
     """The mirror that answered last, whose validators these are; empty when it is `origin`."""
-    heard_at: dict[str, float] = {}
-    """When each mirror last answered for this project."""
+    silent_since: dict[str, float] = {}
+    """Mirrors that were asked in vain while others answered, and when that was first so."""
     unsure: tuple[str, ...] = ()
     """Mirrors that listed files which the last answer lacks: they are asked, too."""
 

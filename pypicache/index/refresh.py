@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -21,12 +21,24 @@ from pypicache.index.merging import Settled, Told, renew, review
 from pypicache.offload import Offload
 from pypicache.rules.absence import Absence, weigh
 from pypicache.rules.freshness import Windows
-from pypicache.rules.merge import Authority
+from pypicache.rules.merge import LAPSE, Authority
 from pypicache.simple.model import ProjectName
 from pypicache.upstream.source import Listing, NotModified, Replicas
 
 OPINIONS = 3
 """How many further mirrors are asked about files that the answer lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What came of one round of questions, beside the answer itself."""
+
+    settled: Settled | None = None
+    """What the held page has become; None when it stays as it is."""
+    asked: tuple[str, ...] = ()
+    """The further mirrors that were asked."""
+    said: tuple[str, ...] = ()
+    """Those of them that answered."""
 
 
 class Refresher:
@@ -69,11 +81,12 @@ class Refresher:
             return self._denied(project, held, error, authority), None
         authority = replace(authority, lapsed=authority.lapsed - {answer.validators.origin})
         try:
-            settled, heard = await self._settle(project, held, page, answer, authority)
+            round_ = await self._settle(project, held, page, answer, authority)
         except (BrokenExecutor, MemoryError) as error:
             raise UpstreamError("", f"{project}: too large to be merged with the memory there is") from error
+        settled = round_.settled
         digest = held.page_digest if settled is None else settled.digest
-        entry = self._entry(answer, digest, held, settled, heard)
+        entry = self._entry(answer, digest, held, round_)
         changed = digest != held.page_digest
         self._tell(project, entry, changed=changed, seconds=self._clock() - began)
         if settled is None:
@@ -89,7 +102,7 @@ class Refresher:
         except ProjectNotFound:
             return self._absent(), None
         assert isinstance(answer, Listing), "unchanged, compared with nothing"
-        entry = self._entry(answer, hashlib.sha256(answer.page).hexdigest(), None, None)
+        entry = self._entry(answer, hashlib.sha256(answer.page).hexdigest(), None, _Round())
         self._tell(project, entry, changed=True, seconds=self._clock() - began)
         return entry, answer.page
 
@@ -97,10 +110,8 @@ class Refresher:
 
     def _authority(self, held: Entry) -> Authority:
         """The mirrors and their order; those that listed what is held, and have been silent for too long, lapsed."""
-        limit = self._windows.ttl + self._windows.stale_while_revalidate
         now = self._clock()
-        heard = {held.origin: held.checked_at, **held.heard_at}
-        lapsed = frozenset(origin for origin, at in heard.items() if now - at > limit)
+        lapsed = frozenset(origin for origin, at in held.silent_since.items() if now - at > LAPSE)
         return Authority(tuple(self._source.origins), lapsed)
 
     async def _settle(
@@ -110,56 +121,55 @@ class Refresher:
         page: bytes,
         answer: Listing | NotModified,
         authority: Authority,
-    ) -> tuple[Settled | None, tuple[str, ...]]:
-        """What the held page becomes, or None when it stays as it is; and which further mirrors have answered."""
+    ) -> _Round:
+        """What the held page becomes, and who was asked beside the mirror that answered."""
         before, origin = Told(held.origin, page), answer.validators.origin
         weight = len(page)
         if isinstance(answer, NotModified):
             if not held.unsure:
-                return None, ()
-            said = await self._source.ask(project, held.unsure[:OPINIONS])
+                return _Round()
+            asked = held.unsure[:OPINIONS]
+            said = await self._source.ask(project, asked)
             if not (opinions := _pages(said)):
-                return None, tuple(said)
+                return _Round(None, asked, tuple(said))
             weight += sum(len(told.page) for told in opinions)
-            return await self._offload.run(weight, review, before, held.unsure, opinions), tuple(said)
+            settled = await self._offload.run(weight, review, before, held.unsure, opinions)
+            return _Round(settled, asked, tuple(said))
         if answer.page == page and origin == held.origin:
-            return None, ()
+            return _Round()
         new = Told(origin, answer.page)
         weight += len(answer.page)
         settled = await self._offload.run(weight, renew, before, new, authority)
         if not settled.unsure:
-            return settled, ()
-        others = [name for name in (*settled.unsure, *authority.order) if name != origin]
-        said = await self._source.ask(project, tuple(dict.fromkeys(others))[:OPINIONS])
+            return _Round(settled)
+        others = dict.fromkeys(name for name in (*settled.unsure, *authority.order) if name != origin)
+        asked = tuple(others)[:OPINIONS]
+        said = await self._source.ask(project, asked)
         if not said and not authority.lapsed & set(settled.unsure):
-            return settled, ()
+            return _Round(settled, asked)
         opinions = _pages(said)
         weight += sum(len(told.page) for told in opinions)
         settled = await self._offload.run(weight, renew, before, new, authority, opinions, 1 + len(said))
-        return settled, tuple(said)
+        return _Round(settled, asked, tuple(said))
 
     def _entry(
-        self,
-        answer: Listing | NotModified,
-        digest: str | None,
-        held: Entry | None,
-        settled: Settled | None,
-        heard: tuple[str, ...] = (),
+        self, answer: Listing | NotModified, digest: str | None, held: Entry | None, round_: _Round
     ) -> Entry:
-        now, validators = self._clock(), answer.validators
-        earlier = {} if held is None else held.heard_at
-        times = {**earlier, **dict.fromkeys((validators.origin, *heard), now)}
+        now, validators, settled = self._clock(), answer.validators, round_.settled
         if settled is not None:
             home, unsure = settled.home, settled.unsure
         else:
             home, unsure = (validators.origin, ()) if held is None else (held.origin, held.unsure)
+        silent = dict.fromkeys((home, *round_.asked), now) | ({} if held is None else held.silent_since)
+        for origin in (validators.origin, *round_.said):
+            silent.pop(origin, None)
         return Entry(
             checked_at=now - answer.age,
             asked_at=now,
             page_digest=digest,
             origin=home,
             answered=validators.origin,
-            heard_at={origin: at for origin, at in times.items() if origin in self._source.origins},
+            silent_since={origin: at for origin, at in silent.items() if origin in self._source.origins},
             unsure=unsure,
             etag=validators.etag,
             last_modified=validators.last_modified,

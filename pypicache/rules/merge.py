@@ -32,7 +32,7 @@ question does too, for the next time. ::
     or the owner has lapsed
     otherwise                                    it stays
 
-A mirror lapses when it has been silent for so long that others speak in its place. With one mirror, all this comes
+A mirror lapses when it has been silent for `LAPSE` while others answered: then they speak in its place. With one mirror, all this comes
 to: its page.
 """
 
@@ -45,6 +45,9 @@ import msgspec
 
 from pypicache.simple.filenames import all_versions
 from pypicache.simple.model import File, Project, Withdrawal
+
+LAPSE = 86_400.0
+"""Seconds of silence after which others speak in a mirror's place: longer than replicas lag, shorter than for ever."""
 
 MAX_WITHDRAWN = 5000
 """How many withdrawn files a page remembers, the latest."""

@@ -317,8 +317,19 @@ async def test_after_a_days_silence_others_speak_in_a_mirrors_place(index: Repli
     index.down("a", "c")
     for _ in range(20):
         assert await index.listed(4000) == {"1": "a", "2": "a", "3": "a"}
-    assert await index.listed(8000) == {"1": "b", "2": "b"}
+    assert await index.listed(12000) == {"1": "b", "2": "b"}
     assert not any(file.yanked for file in model.load((await index.page()).data).files)
+
+
+async def test_a_page_that_nobody_used_for_days_loses_nothing_by_a_moments_outage(index: Replicated) -> None:
+    """Not having been asked isn't silence."""
+    index.has("a", "1", "2", "3")
+    await index.listed()
+    index.down("a", "c")
+    assert await index.listed(20 * 86400) == {"1": "a", "2": "a", "3": "a"}
+    index.says("b", NO)
+    for _ in range(3):
+        assert await index.listed(70) == {"1": "a", "2": "a", "3": "a"}
 
 
 async def test_after_a_days_silence_what_only_one_mirror_listed_goes(index: Replicated) -> None:
