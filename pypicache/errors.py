@@ -86,11 +86,13 @@ class IndexNotFound(NotFound):
 class ProjectNotFound(NotFound):
     """Every mirror that answered says there is no such project.
 
-    `confirmed` when that is final: two mirrors say so, or none is left that could know better.
+    `confirmed` when that is final: two mirrors say so, or none is left that could know better. `origins` are the
+    mirrors that said so.
     """
 
-    def __init__(self, message: str, *, confirmed: bool = False) -> None:
+    def __init__(self, message: str, *, confirmed: bool = False, origins: Sequence[str] = ()) -> None:
         self.confirmed = confirmed
+        self.origins = tuple(origins)
         super().__init__(message)
 
 

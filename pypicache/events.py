@@ -31,6 +31,32 @@ class PageServedStale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """Files that were listed aren't any more, so they are no longer handed out; their bytes are kept.
+
+    Without file names it is the whole project: gone, or quarantined.
+    """
+
+    index: str
+    project: str
+    filenames: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestChanged:
+    """A mirror lists other bytes under a name than were listed before; `followed` when the page lists them now."""
+
+    index: str
+    project: str
+    filename: str
+    origin: str
+    held: str
+    got: str
+    followed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorFailed:
     """A mirror failed to give a page or a file, and the next one is asked."""
 
@@ -102,6 +128,8 @@ class StoreTrouble:
 Event = (
     PageRefreshed
     | PageServedStale
+    | Withdrawn
+    | DigestChanged
     | MirrorFailed
     | FileStored
     | FileRejected

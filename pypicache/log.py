@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from pypicache.errors import one_line
 from pypicache.events import (
+    DigestChanged,
     Event,
     FileRejected,
     FileStored,
@@ -23,6 +24,7 @@ from pypicache.events import (
     StoreTrouble,
     TransferFailed,
     TransferResumed,
+    Withdrawn,
 )
 
 log = logging.getLogger("pypicache.events")
@@ -99,13 +101,8 @@ def to_log(event: Event) -> None:
                 event.origin,
                 event.seconds,
             )
-        case PageRefreshed():
-            change = "changed" if event.changed else "unchanged"
-            log.debug("%s: %s from %s is %s", event.index, event.project, event.origin, change)
-        case PageServedStale():
-            log.warning(
-                "%s: %s served from %.0f s ago: %s", event.index, event.project, event.age, event.reason
-            )
+        case PageRefreshed() | PageServedStale() | Withdrawn() | DigestChanged():
+            _page_to_log(event)
         case MirrorFailed():
             log.warning("mirror failed for %s: %s", event.what, event.reason)
         case FileRejected():
@@ -125,3 +122,34 @@ def to_log(event: Event) -> None:
             log.info("made the metadata of %s, %d bytes, of %s", event.filename, event.size, where)
         case StoreTrouble():
             log.error("cache trouble: %s: %s", event.where, event.reason)
+
+
+def _page_to_log(event: PageRefreshed | PageServedStale | Withdrawn | DigestChanged) -> None:
+    """What is known of a page has changed, or is old."""
+    match event:
+        case PageRefreshed():
+            change = "changed" if event.changed else "unchanged"
+            log.debug("%s: %s from %s is %s", event.index, event.project, event.origin, change)
+        case PageServedStale():
+            log.warning(
+                "%s: %s served from %.0f s ago: %s", event.index, event.project, event.age, event.reason
+            )
+        case Withdrawn():
+            what = _some(event.filenames) if event.filenames else "the project"
+            log.warning("%s: %s: withdrawn: %s: %s", event.index, event.project, what, event.reason)
+        case DigestChanged():
+            log.error(
+                "%s: %s lists other bytes for %s: %s instead of %s; %s",
+                event.index,
+                event.origin,
+                event.filename,
+                event.got,
+                event.held,
+                "followed" if event.followed else "not followed",
+            )
+
+
+def _some(names: tuple[str, ...], limit: int = 5) -> str:
+    """The first of the names, and how many more there are."""
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -145,6 +145,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                 windows=_windows(settings),
                 clock=clock,
                 observer=observer,
+                offload=offload,
                 offline=settings.offline,
             )
             facts = Facts(index=name, store=pages)

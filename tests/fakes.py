@@ -103,12 +103,19 @@ class FakeSource:
 
     def __init__(self, *projects: Project, origin: str = "fake") -> None:
         self.pages: dict[ProjectName, Project | PypicacheError] = {p.name: p for p in projects}
-        self.origin = origin
+        self.origin = self.name = origin
         self.asked: list[tuple[ProjectName, Validators | None]] = []
         self.gate: asyncio.Event | None = None
         self.reached = asyncio.Event()
         """Set when a question has come in."""
         self.files: dict[str, Sequence[Copy]] = {}
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        return (self.origin,)
+
+    async def ask(self, name: ProjectName, origins: Sequence[str]) -> Mapping[str, Listing | None]:
+        return {}
 
     async def project(self, name: ProjectName, known: Validators | None = None) -> Listing | NotModified:
         self.asked.append((name, known))

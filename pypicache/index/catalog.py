@@ -5,14 +5,13 @@ known about it (`Entry`): when it was last confirmed, by which mirror, with whic
 rewrites a few hundred bytes, and one page serves every form.
 
 `freshness.assess` decides what to do with a held page; this module does it. Requests for one project share
-one question to the mirrors, which goes on when they leave. A page is replaced only by a page, or by an absence
-that a mirror stated; an outage changes nothing. It knows no HTTP and no concrete mirror.
+one question to the mirrors, which goes on when they leave; `refresh` asks it and says what the held page becomes. A page
+is replaced only by what mirrors state; an outage changes nothing. It knows no HTTP and no concrete mirror.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -20,15 +19,17 @@ from typing import Self
 import msgspec
 
 from pypicache.errors import ProjectNotFound, UpstreamError
-from pypicache.events import Observer, PageRefreshed, PageServedStale
+from pypicache.events import Observer, PageServedStale
 from pypicache.index.entry import Entry, Outcome, Page
+from pypicache.index.refresh import Refresher
 from pypicache.index.shelf import Shelf
 from pypicache.index.tasks import Tasks
+from pypicache.offload import Offload
 from pypicache.rules import freshness
 from pypicache.rules.freshness import Freshness, Windows
 from pypicache.simple.model import ProjectName
 from pypicache.store.pages import PageStore
-from pypicache.upstream.source import Listing, NotModified, Source
+from pypicache.upstream.source import Replicas
 
 ANSWER_WITHIN = 12.0
 """Seconds after which a client is answered, one way or another: pip gives up at 15. The question goes on behind."""
@@ -41,15 +42,18 @@ class Catalog:
         self,
         *,
         index: str,
-        source: Source,
+        source: Replicas,
         store: PageStore,
         windows: Windows,
         clock: Callable[[], float],
         observer: Observer,
+        offload: Offload,
         offline: bool = False,
     ) -> None:
         self.index = index
-        self._source = source
+        self._refresher = Refresher(
+            index=index, source=source, windows=windows, clock=clock, observer=observer, offload=offload
+        )
         self._shelf = Shelf(index=index, store=store)
         self._windows = windows
         self._clock = clock
@@ -114,10 +118,6 @@ class Catalog:
     def _assess(self, project: ProjectName, entry: Entry | None, *, revalidate: bool = False) -> Freshness:
         if entry is None:
             return Freshness.GONE
-        if entry.denied_at is not None:
-            # Someone said it is gone. It is shown until that is confirmed, and asked about again soon.
-            due = self._clock() - entry.asked_at >= self._windows.negative_ttl
-            return Freshness.ASK_FIRST if due and not self._offline else Freshness.FRESH
         if entry.absent:
             return freshness.assess_absence(
                 checked_at=entry.checked_at,
@@ -127,7 +127,7 @@ class Catalog:
                 revalidate=revalidate,
                 offline=self._offline,
             )
-        return freshness.assess(
+        usable = freshness.assess(
             checked_at=entry.checked_at,
             asked_at=entry.asked_at,
             now=self._clock(),
@@ -136,6 +136,11 @@ class Catalog:
             revalidate=revalidate,
             offline=self._offline,
         )
+        if entry.denied_at is None or self._offline or usable is Freshness.GONE:
+            return usable
+        # Someone said it is gone. It is shown until that is confirmed, and asked about again soon.
+        due = self._clock() - entry.asked_at >= self._windows.negative_ttl
+        return Freshness.ASK_FIRST if due else Freshness.FRESH
 
     def _page(
         self, project: ProjectName, entry: Entry, data: bytes, outcome: Outcome, *, collapsed: bool = False
@@ -202,52 +207,13 @@ class Catalog:
 
     async def _refresh(self, project: ProjectName, held: Entry | None) -> Entry:
         """Ask the mirrors and record what they say. Raises UpstreamError, having changed nothing but `asked_at`."""
-        known = held.validators if held is not None and not held.absent else None
-        began = self._clock()
+        page = None
+        if held is not None and held.page_digest is not None:
+            page = await self._shelf.page(held.page_digest)
         try:
-            answer = await self._source.project(project, known)
-        except ProjectNotFound as error:
-            return self._shelf.keep(project, self._denied(held, error))
+            entry, page = await self._refresher.ask(project, held, page)
         except UpstreamError:
             if held is not None:
                 self._shelf.note(project, msgspec.structs.replace(held, asked_at=self._clock()))
             raise
-        now = self._clock()
-        entry, page = self._confirmed(answer, held, now)
-        self._observer(
-            PageRefreshed(
-                index=self.index,
-                project=project,
-                origin=entry.origin,
-                changed=held is None or entry.page_digest != held.page_digest,
-                seconds=now - began,
-            )
-        )
         return self._shelf.keep(project, entry, page)
-
-    def _confirmed(
-        self, answer: Listing | NotModified, held: Entry | None, now: float
-    ) -> tuple[Entry, bytes | None]:
-        validators = answer.validators
-        page = answer.page if isinstance(answer, Listing) else None
-        unchanged = held.page_digest if held is not None else None
-        digest = hashlib.sha256(page).hexdigest() if page is not None else unchanged
-        assert digest is not None, "unchanged, compared with nothing"
-        entry = Entry(
-            checked_at=now - answer.age,
-            asked_at=now,
-            page_digest=digest,
-            origin=validators.origin,
-            etag=validators.etag,
-            last_modified=validators.last_modified,
-            body_digest=validators.body_digest,
-        )
-        return entry, page
-
-    def _denied(self, held: Entry | None, error: ProjectNotFound) -> Entry:
-        now = self._clock()
-        if held is None or held.absent or error.confirmed:
-            return Entry(checked_at=now, asked_at=now)
-        if held.denied_at is not None and now - held.denied_at >= self._windows.negative_ttl:
-            return Entry(checked_at=now, asked_at=now)
-        return msgspec.structs.replace(held, asked_at=now, denied_at=held.denied_at or now)

@@ -21,11 +21,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     page_digest: str | None = None
     """SHA-256 of the page's bytes; None when there is no such project."""
     origin: str = ""
+    """The page's home: the mirror that its files and facts are from, unless they say otherwise (`rules.merge`)."""
     etag: str | None = None
     last_modified: str | None = None
     body_digest: str | None = None
     denied_at: float | None = None
     """When a mirror first said of a held project that it is gone; believed when said again after `negative_ttl`."""
+    answered: str = ""
+    """The mirror that answered last, whose validators these are; empty when it is `origin`."""
+    silent_since: dict[str, float] = {}
+    """Mirrors that were asked in vain while others answered, and when that was first so."""
+    unsure: tuple[str, ...] = ()
+    """Mirrors that listed files which the last answer lacks: they are asked, too."""
 
     @property
     def absent(self) -> bool:
@@ -34,9 +41,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def validators(self) -> Validators:
-        """How to ask the origin whether it has changed."""
+        """How to ask the mirror that answered last whether its page has changed."""
         return Validators(
-            origin=self.origin, etag=self.etag, last_modified=self.last_modified, body_digest=self.body_digest
+            origin=self.answered or self.origin,
+            etag=self.etag,
+            last_modified=self.last_modified,
+            body_digest=self.body_digest,
         )
 
 
@@ -63,6 +73,7 @@ class Page:
     """As `simple.model.dump` writes it."""
     digest: str
     origin: str
+    """The mirror that it is from; a file on it may be another's (`File.origin`)."""
     checked_at: float
     outcome: Outcome
     collapsed: bool = False

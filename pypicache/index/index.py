@@ -72,7 +72,6 @@ class Index:
     ) -> None:
         self.name = name
         self._catalog = catalog
-        self._locator = Locator(index=name, catalog=catalog, offload=offload)
         self._library = library
         self._source = source
         self._facts = facts
@@ -85,6 +84,7 @@ class Index:
         self._notes = Notes(
             index=name, links=links, facts=facts, sidecars=sidecars, tasks=self._tasks, clock=clock
         )
+        self._locator = Locator(index=name, catalog=catalog, offload=offload, remember=self._notes.keep)
 
     async def __aenter__(self) -> Self:
         await self._catalog.__aenter__()
@@ -96,6 +96,7 @@ class Index:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._notes.flush()
         await self._tasks.__aexit__(kind, error, trace)
         if self._sidecars is not None:
             await self._sidecars.__aexit__(kind, error, trace)
@@ -151,17 +152,20 @@ class Index:
         when it isn't stored and can't be had now.
         """
         record = self._notes.record(path)
+        records = [record] if record is not None else []
         if path[-1].endswith(SIDECAR):
             wheel = (*path[:-1], path[-1].removesuffix(SIDECAR))
-            project, origin, located = await self._locator.locate(wheel, record or self._notes.record(wheel))
+            if (its := self._notes.record(wheel)) is not None:
+                records.append(its)
+            project, origin, located = await self._locator.locate(wheel, records)
             return await self._open_sidecar(path, project, origin, located, record)
-        project, origin, located = await self._locator.locate(path, record)
+        project, origin, located = await self._locator.locate(path, records)
         return await self._open(path, project, origin, located, record, sidecar=False)
 
     async def size_of(self, path: tuple[str, ...]) -> tuple[File, int | None]:
         """The file at that path and its size, without downloading it. Raises as `open_file` does."""
         record = self._notes.record(path)
-        project, origin, located = await self._locator.locate(path, record)
+        project, origin, located = await self._locator.locate(path, [record] if record is not None else ())
         file = located.file
         size = file.size
         if size is None and record is not None:
@@ -239,22 +243,26 @@ class Index:
         stored = self._library.stored(
             sha256, remembered.size if remembered and remembered.sha256 == sha256 else None
         )
-        immutable = bool((listed if sidecar else file).best_digest)
+        immutable = bool(listed.best_digest)
         if stored is not None:
             if remembered is None or remembered.sha256 is None:
                 self._notes.remember(
                     path, project, origin, listed, stored.sha256, stored.size, sidecar=sidecar
                 )
             return Opened(file.filename, stored, Outcome.HIT, collapsed=False, immutable=immutable)
-        if (joined := self._library.joined(file)) is not None:
+        wanted = file if sidecar else _pinned(file, remembered)
+        if (joined := self._library.joined(wanted)) is not None:
             return Opened(file.filename, joined, Outcome.MISS, collapsed=True, immutable=immutable)
         if self._offline:
             raise UpstreamError("", f"{self.name} is offline and {file.filename} isn't in the cache")
-        copies = self._source.copies(project, listed, origin, sidecar=sidecar)
-        expected = file
-        if sha256 is not None and not file.hashes:
-            # The page doesn't say what its bytes are: then it is what they were when they were first seen.
-            expected = msgspec.structs.replace(file, hashes=(Digest("sha256", sha256),))
-        reader, task = self._library.fetch(expected, copies, max_size=MAX_SIDECAR if sidecar else None)
+        copies = self._source.copies(project, listed if sidecar else wanted, origin, sidecar=sidecar)
+        reader, task = self._library.fetch(wanted, copies, max_size=MAX_SIDECAR if sidecar else None)
         self._notes.remember_when_done(task, path, project, origin, listed, reader, sidecar=sidecar)
         return Opened(file.filename, reader, Outcome.MISS, collapsed=False, immutable=immutable)
+
+
+def _pinned(file: File, remembered: LinkRecord | None) -> File:
+    """The file with the digest that it had when it was first seen, if its page gives none: other bytes are refused."""
+    if file.best_digest is not None or remembered is None or remembered.sha256 is None:
+        return file
+    return msgspec.structs.replace(file, hashes=(Digest("sha256", remembered.sha256),))

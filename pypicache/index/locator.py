@@ -7,6 +7,10 @@ file is "not found" only when every page that could list it was read.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+import msgspec
+
 from pypicache.errors import Denied, FileNotFound, ProjectNotFound, UpstreamError
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Outcome, Page
@@ -17,25 +21,37 @@ from pypicache.simple.links import project_candidates
 from pypicache.simple.model import File, ProjectName
 from pypicache.store.links import LinkRecord
 
+OK = "ok"
+"""The verdict on a file that was handed out; any other one is the reason why not, after one of these words."""
+
+_REMOVED, _REFUSED = "removed: ", "refused: "
+
 CANDIDATES = 6
 """How many projects a file name without a record is looked for in: each may cost a question upstream."""
 
 
 class Locator:
-    """Finds the files of the index called `index`."""
+    """Finds the files of the index called `index`. `remember` is given records whose verdict has changed."""
 
-    def __init__(self, *, index: str, catalog: Catalog, offload: Offload) -> None:
+    def __init__(
+        self, *, index: str, catalog: Catalog, offload: Offload, remember: Callable[[LinkRecord], None]
+    ) -> None:
+        self._remember = remember
         self._index = index
         self._catalog = catalog
         self._offload = offload
         self._located: ByteLRU[tuple[str, tuple[str, ...]], Located] = ByteLRU(4 << 20)
 
     async def locate(
-        self, path: tuple[str, ...], record: LinkRecord | None
+        self, path: tuple[str, ...], records: Sequence[LinkRecord] = ()
     ) -> tuple[ProjectName, str, Located]:
-        """The project, the origin of its page, and the file as the page lists it; judged."""
-        if record is not None and (found := await self._recorded(path, record)) is not None:
-            return found
+        """The project, the mirror whose file it is, and the file as the page lists it; judged.
+
+        `records` are what is remembered of the link: of a sidecar's, its own and its wheel's.
+        Raises FileNotFound, Denied, or UpstreamError when the page that could list it can't be had.
+        """
+        if records:
+            return await self._recorded(path, records)
         named = project_of_path(path)
         candidates = (named,) if named is not None else project_candidates(path[-1])[:CANDIDATES]
         failure: UpstreamError | None = None
@@ -48,32 +64,52 @@ class Locator:
                 failure = failure or error
                 continue
             if located is not None:
-                return project, page.origin, self._judged(located)
+                return self._judged(project, page, located, records)
         if failure is not None:
             raise failure
         raise FileNotFound(f"{self._index} has no file {path[-1]} at that path")
 
     async def _recorded(
-        self, path: tuple[str, ...], record: LinkRecord
-    ) -> tuple[ProjectName, str, Located] | None:
-        """As `_locate`, for a link that is remembered; None when its page has to be asked for."""
-        project = ProjectName(record.project)
+        self, path: tuple[str, ...], records: Sequence[LinkRecord]
+    ) -> tuple[ProjectName, str, Located]:
+        """As `locate`, for a link that is remembered. ::
+
+            the page          the file on it    last verdict    the answer
+            held              listed            any             the file, judged
+            held              not               ok              the page is asked for once more, and decides
+            held              not               another         no: that verdict
+            none              -                 ok              the file, as it is remembered
+            none, or absent   -                 another         the page is asked for, and decides; if nobody
+                                                                answers, that verdict
+
+        Whatever it is, the page is asked for behind if it is old, so that one who only knows links sees removals too.
+        """
+        project = ProjectName(records[0].project)
+        verdict = next((r.verdict for r in records if r.verdict != OK), OK)
         page = await self._catalog.held(project)
-        if page is None:
-            if await self._catalog.absent(project):
-                raise FileNotFound(f"{path[-1]}: {self._index} has no project {project} any more")
-            if record.sha256 is None:
-                return None
-            # The page has gone (wiped, or too old): what it last said of this file still stands.
-            self._catalog.refresh_behind(project)
-            return project, record.origin, Located(_file_of(record))
+        absent = page is None and await self._catalog.absent(project)
         self._catalog.refresh_behind(project)
-        located = await self._find(page, path)
-        if located is None:
+        if page is None and not absent and verdict == OK and records[0].sha256 is not None:
+            return project, records[0].origin, Located(_file_of(records[0]))
+        if page is not None and (located := await self._find(page, path)) is not None:
+            return self._judged(project, page, located, records)
+        if page is not None and verdict != OK:
+            raise _refusal(verdict)
+        try:
             page, located = await self._look_up(project, path)
-        if located is None:
-            raise FileNotFound(f"{path[-1]} is no longer listed by {self._index}")
-        return project, page.origin, self._judged(located)
+        except ProjectNotFound:
+            raise self._removed(
+                records, f"{path[-1]}: {self._index} has no project {project} any more"
+            ) from None
+        except UpstreamError as error:
+            if verdict != OK:
+                raise _refusal(verdict) from error
+            if page is None and not absent:
+                raise
+            located = None  # it was gone when last something was said
+        if located is None or page is None:
+            raise self._removed(records, f"{path[-1]} is no longer listed by {self._index}")
+        return self._judged(project, page, located, records)
 
     async def _look_up(self, project: ProjectName, path: tuple[str, ...]) -> tuple[Page, Located | None]:
         """The project's page and the file on it; a page that doesn't list the file is asked for once more."""
@@ -98,10 +134,32 @@ class Locator:
                 self._located.put(key, located, 1000)
         return located
 
-    def _judged(self, located: Located) -> Located:
+    def _judged(
+        self, project: ProjectName, page: Page, located: Located, records: Sequence[LinkRecord]
+    ) -> tuple[ProjectName, str, Located]:
         if located.refusal is not None:
-            raise Denied(f"{located.file.filename}: {located.refusal}")
-        return located
+            reason = f"{located.file.filename}: {located.refusal}"
+            self._conclude(records, _REFUSED + reason)
+            raise Denied(reason)
+        self._conclude(records, OK)
+        return project, located.file.origin or page.origin, located
+
+    def _removed(self, records: Sequence[LinkRecord], reason: str) -> FileNotFound:
+        self._conclude(records, _REMOVED + reason)
+        return FileNotFound(reason)
+
+    def _conclude(self, records: Sequence[LinkRecord], verdict: str) -> None:
+        """Have the verdict remembered, where it is another one than the last."""
+        for record in records:
+            if record.verdict != verdict:
+                self._remember(msgspec.structs.replace(record, verdict=verdict))
+
+
+def _refusal(verdict: str) -> Denied | FileNotFound:
+    """The error that a remembered verdict stands for."""
+    if verdict.startswith(_REFUSED):
+        return Denied(verdict.removeprefix(_REFUSED))
+    return FileNotFound(verdict.removeprefix(_REMOVED))
 
 
 def _file_of(record: LinkRecord) -> File:

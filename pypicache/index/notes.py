@@ -36,6 +36,7 @@ class Notes:
         self._sidecars = sidecars
         self._tasks = tasks
         self._clock = clock
+        self._keeping: dict[LinkRecord, asyncio.Task[None]] = {}
 
     def record(self, path: tuple[str, ...]) -> LinkRecord | None:
         """What is remembered of the link."""
@@ -93,4 +94,15 @@ class Notes:
             await self._facts.learn_file(project, listed, sha256=record.sha256, size=record.size)
         elif self._sidecars is not None and record.sha256 is not None:
             await self._sidecars.adopt(project, listed, record.sha256)
-        await self._links.put(record)
+        self.keep(record)
+
+    def keep(self, record: LinkRecord) -> None:
+        """Write the record behind, unless the same one is being written."""
+        if record not in self._keeping:
+            task = self._tasks.start(self._links.put(record), name=f"link record of {record.filename}")
+            self._keeping[record] = task
+            task.add_done_callback(lambda _: self._keeping.pop(record, None))
+
+    async def flush(self) -> None:
+        """Wait for the records under way: the next process wants what was said of a file last, and they are small."""
+        await asyncio.gather(*self._keeping.values(), return_exceptions=True)

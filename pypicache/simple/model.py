@@ -117,6 +117,9 @@ class File(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     provenance: str | None = None
     """The URL of its provenance object (PEP 740)."""
 
+    origin: str = ""
+    """The mirror whose listing of it counts; empty where that is the page's own (`rules.merge`)."""
+
     def hash(self, algorithm: str) -> str | None:
         """The hexadecimal digest by that algorithm, if the page gives one."""
         return next((h.value for h in self.hashes if h.algorithm == algorithm), None)
@@ -136,6 +139,14 @@ class File(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     def has_sidecar(self) -> bool:
         """Whether the page promises `<file>.metadata`."""
         return self.core_metadata is True or isinstance(self.core_metadata, tuple)
+
+
+class Withdrawal(msgspec.Struct, frozen=True, array_like=True):
+    """A file that a mirror took off its page, so that another one that lags can't bring it back."""
+
+    filename: str
+    origin: str
+    """The mirror that did so."""
 
 
 STATUSES = ("active", "archived", "quarantined", "deprecated")
@@ -165,6 +176,9 @@ class Project(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     alternate_locations: tuple[str, ...] = ()
     """Project pages elsewhere that are the same project (PEP 708)."""
+
+    withdrawn: tuple[Withdrawal, ...] = ()
+    """What was taken off this page, of several mirrors' (`rules.merge`); never shown."""
 
     def file(self, filename: str) -> File | None:
         """The file of that name, if the page lists it."""

@@ -74,7 +74,7 @@ class LinkRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     digests: tuple[Digest, ...] = ()
     """As the page gave them."""
     verdict: str = "ok"
-    """What the rules said last: "ok", or the reason why not."""
+    """What was said last when it was asked for: "ok", or "removed: " or "refused: " and the reason."""
     stored_at: float = 0.0
     """When it was first seen, in seconds since the epoch."""
     sidecar: Sidecar | None = None

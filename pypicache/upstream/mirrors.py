@@ -9,8 +9,10 @@ What the mirrors say, and what it comes to::
 Silence isn't absence: it takes a 404 or 410 to be absent. And a replica can lag, so one mirror's no is put to the
 others; it stands if every mirror that answers agrees, and so it stands alone when no other answers: a second
 mirror's outage can't turn a stated no into an error, or one dead replica would make every unknown name a failure.
-For that confirmation, mirrors whose breaker is open aren't asked: they were silent a moment ago. Whether a no takes
-away a page that is held is for the index to decide, which knows what it holds.
+For that confirmation, mirrors whose breaker is open aren't asked: they were silent a moment ago. The error names
+those that said no, and is `confirmed` when two did. Whether a no takes away a page that is held is for the index to
+decide, which knows what it holds and who listed it (`rules.absence`); it has the same question about single files
+(`rules.merge`), for which `ask` puts it to chosen mirrors.
 
 Each mirror has two breakers, one for pages and one for files, since files often come from other hosts. Breakers
 order the mirrors and forbid none: those that refuse come last. All of a mirror's failures over pages count; over
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -48,6 +50,9 @@ BUDGET = 11.0
 
 RESERVE = 2.0
 """Seconds of the budget that are kept for each mirror that hasn't been asked yet."""
+
+OPINION = 3.0
+"""Seconds for a mirror that is asked beside the one that has answered: nothing waits for it but a file's removal."""
 
 Kind = Literal["pages", "files"]
 
@@ -132,8 +137,37 @@ class Mirrors:
                 failed.append(error)
                 self._observer(MirrorFailed(origin=mirror.name, what=name, reason=_reason(error)))
         if absent:
-            raise ProjectNotFound(f"{name}: no such project, says {', '.join(absent)}")
+            raise ProjectNotFound(
+                f"{name}: no such project, says {', '.join(absent)}",
+                confirmed=len(absent) > 1,
+                origins=absent,
+            )
         raise AllUpstreamsFailed(name, failed)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The mirrors' names, in order of preference."""
+        return tuple(mirror.name for mirror in self._mirrors)
+
+    async def ask(self, name: ProjectName, origins: Sequence[str]) -> Mapping[str, Listing | None]:
+        """What these mirrors say of the project, asked at once; silent ones, and those with an open breaker, left out."""
+        now = self._clock()
+        asked = [m for m in self._mirrors if m.name in origins and m.breakers["pages"].allows(now)]
+        said: dict[str, Listing | None] = {}
+        await asyncio.gather(*(self._opinion(mirror, name, said) for mirror in asked))
+        return said
+
+    async def _opinion(self, mirror: _Mirror, name: ProjectName, said: dict[str, Listing | None]) -> None:
+        """Note what the mirror says, if it says anything."""
+        try:
+            answer = await self._attempt(mirror, name, None, OPINION)
+        except ProjectNotFound:
+            said[mirror.name] = None
+        except UpstreamError as error:
+            self._observer(MirrorFailed(origin=mirror.name, what=name, reason=_reason(error)))
+        else:
+            assert isinstance(answer, Listing), "nothing was asked conditionally"
+            said[mirror.name] = answer
 
     def copies(
         self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False

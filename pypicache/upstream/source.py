@@ -10,7 +10,7 @@ Three answers are kept apart everywhere: a page (`Listing`), "unchanged" (`NotMo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -123,5 +123,21 @@ class Source(Protocol):
 
         `file` is as the page from `origin` lists it; another mirror's copy is looked up on that mirror's
         own page, by name and digest, when it is opened.
+        """
+        ...
+
+
+class Replicas(Source, Protocol):
+    """One index by several mirrors, which can also be asked one by one."""
+
+    @property
+    def origins(self) -> Sequence[str]:
+        """The mirrors' names, in order of preference."""
+        ...
+
+    async def ask(self, name: ProjectName, origins: Sequence[str]) -> Mapping[str, Listing | None]:
+        """What each of these mirrors says of the project now: its page, or None for "no such project".
+
+        Those that are silent, fail, or aren't worth asking at the moment are left out; raises nothing.
         """
         ...

@@ -11,6 +11,7 @@ from pypicache.errors import ProjectNotFound, UpstreamError, UpstreamRefused
 from pypicache.events import PageServedStale
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Outcome
+from pypicache.offload import Offload
 from pypicache.rules.freshness import Windows
 from pypicache.simple.model import File, Project, ProjectName
 from tests.clock import ManualClock
@@ -55,6 +56,7 @@ async def make(source: FakeSource, store: DictPages, clock: ManualClock) -> Asyn
                 windows=windows,
                 clock=clock,
                 observer=observer or Recorder(),
+                offload=Offload(),
                 offline=offline,
             )
         )

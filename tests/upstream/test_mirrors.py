@@ -352,3 +352,42 @@ async def test_hanging_failing_and_working_mirror_over_sockets() -> None:
             assert await drain(await copies[0].open()) == b"12345"
             assert [copy.origin for copy in copies] == ["third", "first", "second"]
         assert len(first.asked) == 1
+
+
+CONFIRMED: list[tuple[list[Outcome], bool, tuple[str, ...]]] = [
+    ([absent()], False, ("a",)),
+    ([absent(), refused("b")], False, ("a",)),
+    ([refused("a"), absent()], False, ("b",)),
+    ([absent(), absent()], True, ("a", "b")),
+    ([refused("a"), absent(), absent()], True, ("b", "c")),
+]
+
+
+@pytest.mark.parametrize(("outcomes", "confirmed", "origins"), CONFIRMED)
+async def test_promise_5_an_absence_names_who_said_so_and_is_confirmed_by_two(
+    outcomes: list[Outcome], confirmed: bool, origins: tuple[str, ...]
+) -> None:
+    source = mirrors(*(Scripted(name, outcome) for name, outcome in zip("abc", outcomes, strict=False)))
+    with pytest.raises(ProjectNotFound) as caught:
+        await source.project(DEMO)
+    assert (caught.value.confirmed, caught.value.origins) == (confirmed, origins)
+
+
+async def test_chosen_mirrors_are_asked_beside_the_one_that_answered() -> None:
+    """A page, a stated absence, and nothing: silence, failure and an open breaker are told apart from a no."""
+    log, recorder = list[str](), Recorder()
+    source = mirrors(
+        Scripted("a", listing("a"), log=log),
+        Scripted("b", listing("b"), log=log),
+        Scripted("c", absent(), log=log),
+        Scripted("d", refused("d", 500), log=log),
+        Scripted("e", listing("e"), log=log),
+        recorder=recorder,
+    )
+    source._failed(source._mirrors[4], "pages", refused("e"))
+    assert source.origins == ("a", "b", "c", "d", "e")
+    said = await source.ask(DEMO, ("e", "d", "c", "b", "left"))
+    assert said == {"b": listing("b"), "c": None}
+    assert log == ["b", "c", "d"]
+    assert [event.origin for event in recorder.events if isinstance(event, MirrorFailed)] == ["d"]
+    assert [health.pages.errors for health in source.health] == [0, 0, 0, 1, 0]
