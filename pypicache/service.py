@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -24,6 +25,7 @@ from pypicache.events import Observer
 from pypicache.index.catalog import Catalog
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
+from pypicache.index.legacy import Documents, Legacy
 from pypicache.index.library import Library
 from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
@@ -36,15 +38,21 @@ from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
 from pypicache.store.links import LinkStore
 from pypicache.upstream.client import Client
+from pypicache.upstream.extras import Extras
+from pypicache.upstream.legacy import LegacyClient
 from pypicache.upstream.mirrors import Mirrors
 from pypicache.upstream.wire import Wire
 from pypicache.web.access import AccessLog
 from pypicache.web.app import Edge, build_app
+from pypicache.web.legacy import LegacyPages
 
 log = logging.getLogger(__name__)
 
 RENDERINGS = 48 << 20
 """Bytes of finished pages held in memory, over all indexes."""
+
+DOCUMENTS = 8 << 20
+"""Bytes of mirrors' legacy JSON held in memory, for each index."""
 
 VIA = "1.1 pypicache"
 """What a request upstream says it came through (RFC 9110 section 7.6.3)."""
@@ -128,12 +136,14 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         library = await stack.enter_async_context(Library(store=blobs, observer=observer))
         renderings: ByteLRU[str, Rendering] = ByteLRU(RENDERINGS)
         indexes: dict[str, Index] = {}
+        legacy: dict[str, Legacy] = {}
         for name, settings in config.indexes.items():
             if settings.layers:
                 continue  # the configuration has warned
+            wires = {mirror.name: _wire(mirror) for mirror in settings.mirrors}
             clients = [
                 await stack.enter_async_context(
-                    Client(wire=_wire(mirror), offload=offload, connections=mirror.connections)
+                    Client(wire=wires[mirror.name], offload=offload, connections=mirror.connections)
                 )
                 for mirror in settings.mirrors
             ]
@@ -174,11 +184,48 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                     offline=settings.offline,
                 )
             )
+            extras = Extras(
+                willing=source.willing,
+                legacy={mirror: LegacyClient(wire=wire, offload=offload) for mirror, wire in wires.items()},
+                observer=observer,
+            )
+            documents = Catalog(
+                index=f"+legacy/{name}",  # a name that no index can have
+                source=Documents(extras),
+                store=pages,
+                windows=_document_windows(settings),
+                clock=clock,
+                observer=observer,
+                offline=settings.offline,
+                memory=DOCUMENTS,
+            )
+            legacy[name] = await stack.enter_async_context(
+                Legacy(
+                    index=indexes[name],
+                    documents=documents,
+                    renderings=renderings,
+                    offload=offload,
+                    clock=clock,
+                )
+            )
         access = None
         if config.log.access:
             access = await stack.enter_async_context(AccessLog(sys.stderr.write))
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
-        yield Edge(indexes=indexes, default=config.default_index, clock=clock, disk=senders, access=access)
+        legacy_pages = LegacyPages(
+            legacy=legacy,
+            clock=clock,
+            public_url=config.server.public_url,
+            trusted=config.server.trusted_proxies,
+        )
+        yield Edge(
+            indexes=indexes,
+            default=config.default_index,
+            clock=clock,
+            disk=senders,
+            access=access,
+            legacy=legacy_pages,
+        )
 
 
 def _windows(index: schema.Index) -> Windows:
@@ -189,6 +236,11 @@ def _windows(index: schema.Index) -> Windows:
         stale_if_error=index.stale_if_error,
         negative_ttl=index.negative_ttl,
     )
+
+
+def _document_windows(index: schema.Index) -> Windows:
+    """That a mirror offers no legacy JSON is believed for as long as a document would be: it isn't news, as a project is."""
+    return replace(_windows(index), negative_ttl=index.ttl)
 
 
 def _wire(mirror: schema.Mirror) -> Wire:

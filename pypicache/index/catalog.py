@@ -22,7 +22,7 @@ import msgspec
 from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.events import Observer, PageRefreshed, PageServedStale
 from pypicache.index.entry import Entry, Outcome, Page
-from pypicache.index.shelf import Shelf
+from pypicache.index.shelf import PAGES, Shelf
 from pypicache.index.tasks import Tasks
 from pypicache.rules import freshness
 from pypicache.rules.freshness import Freshness, Windows
@@ -35,7 +35,7 @@ ANSWER_WITHIN = 12.0
 
 
 class Catalog:
-    """The pages of one index. Use as an async context manager."""
+    """The pages of one index. Use as an async context manager. `memory`: bytes of pages held there, beside the store."""
 
     def __init__(
         self,
@@ -47,10 +47,11 @@ class Catalog:
         clock: Callable[[], float],
         observer: Observer,
         offline: bool = False,
+        memory: int = PAGES,
     ) -> None:
         self.index = index
         self._source = source
-        self._shelf = Shelf(index=index, store=store)
+        self._shelf = Shelf(index=index, store=store, memory=memory)
         self._windows = windows
         self._clock = clock
         self._observer = observer

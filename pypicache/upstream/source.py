@@ -125,3 +125,26 @@ class Source(Protocol):
         own page, by name and digest, when it is opened.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyDocument:
+    """A project's legacy JSON as one origin gave it."""
+
+    document: bytes
+    """As `simple.legacy_document.parse` writes it: checked and cleaned, links as the origin has them."""
+
+    validators: Validators
+
+
+class LegacySource(Protocol):
+    """Where legacy JSON comes from. Few mirrors have it, and no answer needs it."""
+
+    async def legacy(
+        self, name: ProjectName, version: str | None = None, known: Validators | None = None
+    ) -> LegacyDocument | NotModified | None:
+        """The project's document, or that of one version; None where the mirrors offer none, which is no absence.
+
+        Raises UpstreamError when there is no answer.
+        """
+        ...

@@ -65,11 +65,15 @@ class FilePath:
 
 @dataclass(frozen=True, slots=True)
 class LegacyJSON:
-    """A project's legacy JSON, of all its versions or of one."""
+    """A project's legacy JSON, of all its versions or of one.
+
+    `root` is what the path names the index by: its links stand below it, as those of the page at the same address do.
+    """
 
     index: str
     project: ProjectName
     version: str | None = None
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +133,13 @@ def route(raw_path: str, indexes: Collection[str], default: str) -> Route:
 def _by_default(index: str, first: str, segments: list[str]) -> Route:
     """What the path means where it names no index: the default one's."""
     if first in {"simple", "index"}:
-        return _pages(index, segments[1:], first)
+        return _pages(index, segments[1:], first, "")
     if first == "packages":
         return _file(index, segments[1:])
     if first == "pypi" and len(segments) > 2:  # noqa: PLR2004 - /pypi/json is the project pypi's
-        return _legacy(index, segments[1:])
+        return _legacy(index, "", segments[1:])
     if _ends_in_json(segments[1:]):
-        return _legacy(index, segments)
+        return _legacy(index, "", segments)
     return NotHere(
         "nothing is here; pages are at /{index}/simple/{project}/, the default index's at /simple/"
     )
@@ -147,17 +151,17 @@ _FIXED: dict[str, Route] = {"": Root(), "healthz": Health()}
 def _in_index(index: str, segments: list[str]) -> Route:
     kind = decode(segments[0])
     if kind in _PAGES:
-        return _pages(index, segments[1:], segments[0])
+        return _pages(index, segments[1:], segments[0], f"{index}/")
     if kind == "packages":
         return _file(index, segments[1:])
     if kind == "pypi" and len(segments) > 2:  # noqa: PLR2004 - {index}/pypi/json is the project pypi's
-        return _legacy(index, segments[1:])
+        return _legacy(index, f"{index}/", segments[1:])
     if _ends_in_json(segments[1:]) or _ends_in_json(segments[2:]):
-        return _legacy(index, segments)
+        return _legacy(index, f"{index}/", segments)
     return NotHere(f"nothing is here; {index} has its pages at /{index}/simple/")
 
 
-def _pages(index: str, segments: list[str], shown_as: str) -> Route:
+def _pages(index: str, segments: list[str], shown_as: str, root: str) -> Route:
     if not segments:
         return Redirect(f"{shown_as}/")
     if segments == [""]:
@@ -167,9 +171,9 @@ def _pages(index: str, segments: list[str], shown_as: str) -> Route:
     if name is None:
         return NotHere("no project can have that name")
     if _ends_in_json(segments[1:]):
-        return _legacy(index, segments)
+        return _legacy(index, root, segments)
     if text == "pypi" and _ends_in_json(segments[2:]):
-        return _legacy(index, segments[1:])
+        return _legacy(index, root, segments[1:])
     if segments[1:] not in ([], [""]):
         return NotHere(f"nothing is here; {name} has its page at /{index}/simple/{name}/")
     if segments[1:] == []:
@@ -184,7 +188,7 @@ def _ends_in_json(rest: list[str]) -> bool:
     return rest in (["json"], ["json", ""])
 
 
-def _legacy(index: str, segments: list[str]) -> Route:
+def _legacy(index: str, root: str, segments: list[str]) -> Route:
     """`{name}/json` or `{name}/{version}/json`."""
     slash = segments[-1] == ""
     parts = [decode(segment) for segment in (segments[:-1] if slash else segments)]
@@ -200,7 +204,7 @@ def _legacy(index: str, segments: list[str]) -> Route:
         ups = "../" * (len(segments) - 1)
         middle = "" if version is None else f"{quote(version, safe='')}/"
         return Redirect(f"{ups}{name}/{middle}json")
-    return LegacyJSON(index, name, version)
+    return LegacyJSON(index, name, version, root)
 
 
 def _file(index: str, segments: list[str]) -> Route:

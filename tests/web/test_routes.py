@@ -31,7 +31,13 @@ def page(index: str, name: str) -> ProjectPage:
 
 
 def legacy(index: str, name: str, version: str | None = None) -> LegacyJSON:
-    return LegacyJSON(index, ProjectName(name), version)
+    """Addressed by the index's name."""
+    return LegacyJSON(index, ProjectName(name), version, f"{index}/")
+
+
+def default_legacy(name: str, version: str | None = None) -> LegacyJSON:
+    """Addressed as the default index's."""
+    return LegacyJSON(DEFAULT, ProjectName(name), version, "")
 
 
 @pytest.mark.parametrize(
@@ -84,35 +90,35 @@ def test_a_path_means(path: str, expected: Route) -> None:
         ("/root/pypi/simple/requests/json", legacy("root/pypi", "requests")),
         ("/root/pypi/+simple/requests/json", legacy("root/pypi", "requests")),
         ("/root/pypi/%2Bsimple/requests/json", legacy("root/pypi", "requests")),
-        ("/pypi/requests/json", legacy("root/pypi", "requests")),
-        ("/pypi/requests/2!1.0+cu.1/json", legacy("root/pypi", "requests", "2!1.0+cu.1")),
-        ("/pypi/requests/1.0%2Bcu/json", legacy("root/pypi", "requests", "1.0+cu")),
-        ("/requests/json", legacy("root/pypi", "requests")),
-        ("/simple/requests/json", legacy("root/pypi", "requests")),
-        ("/index/requests/json", legacy("root/pypi", "requests")),
+        ("/pypi/requests/json", default_legacy("requests")),
+        ("/pypi/requests/2!1.0+cu.1/json", default_legacy("requests", "2!1.0+cu.1")),
+        ("/pypi/requests/1.0%2Bcu/json", default_legacy("requests", "1.0+cu")),
+        ("/requests/json", default_legacy("requests")),
+        ("/simple/requests/json", default_legacy("requests")),
+        ("/index/requests/json", default_legacy("requests")),
         # pip-compile joins "pypi" to the index URL, which may end in a slash or not.
         ("/root/pypi/simple/pypi/requests/json", legacy("root/pypi", "requests")),
         ("/root/pypi/+simple/pypi/requests/json", legacy("root/pypi", "requests")),
-        ("/simple/pypi/requests/json", legacy("root/pypi", "requests")),
+        ("/simple/pypi/requests/json", default_legacy("requests")),
         ("/corp/requests/json", legacy("corp", "requests")),
         ("/corp/pypi/requests/json", legacy("corp", "requests")),
         # Case 3: projects that are called like a part of the path.
-        ("/pypi/pypi/json", legacy("root/pypi", "pypi")),
-        ("/pypi/json", legacy("root/pypi", "pypi")),
-        ("/pypi/json/json", legacy("root/pypi", "json")),
-        ("/pypi/simple/json", legacy("root/pypi", "simple")),
-        ("/pypi/packages/json", legacy("root/pypi", "packages")),
-        ("/pypi/q/json", legacy("root/pypi", "q")),
-        ("/pypi/0/json", legacy("root/pypi", "0")),
-        ("/json/json", legacy("root/pypi", "json")),
-        ("/root/json", legacy("root/pypi", "root")),
+        ("/pypi/pypi/json", default_legacy("pypi")),
+        ("/pypi/json", default_legacy("pypi")),
+        ("/pypi/json/json", default_legacy("json")),
+        ("/pypi/simple/json", default_legacy("simple")),
+        ("/pypi/packages/json", default_legacy("packages")),
+        ("/pypi/q/json", default_legacy("q")),
+        ("/pypi/0/json", default_legacy("0")),
+        ("/json/json", default_legacy("json")),
+        ("/root/json", default_legacy("root")),
         ("/root/pypi/pypi/json", legacy("root/pypi", "pypi")),
         ("/root/pypi/pypi/pypi/json", legacy("root/pypi", "pypi")),
         ("/root/pypi/pypi/pypi/1.0/json", legacy("root/pypi", "pypi", "1.0")),
         ("/root/pypi/pypi/simple/json", legacy("root/pypi", "simple")),
         ("/root/pypi/json/json", legacy("root/pypi", "json")),
-        ("/simple/pypi/json", legacy("root/pypi", "pypi")),
-        ("/simple/json/json", legacy("root/pypi", "json")),
+        ("/simple/pypi/json", default_legacy("pypi")),
+        ("/simple/json/json", default_legacy("json")),
         ("/simple/json", Redirect("json/")),
         ("/packages/json", FilePath("root/pypi", ("json",))),
         # Index names win, the longest first.
