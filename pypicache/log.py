@@ -16,6 +16,7 @@ from pypicache.events import (
     Event,
     FileRejected,
     FileStored,
+    ListRefreshed,
     MirrorFailed,
     PageRefreshed,
     PageServedStale,
@@ -102,6 +103,16 @@ def to_log(event: Event) -> None:
         case PageRefreshed():
             change = "changed" if event.changed else "unchanged"
             log.debug("%s: %s from %s is %s", event.index, event.project, event.origin, change)
+        case ListRefreshed():
+            change = "changed" if event.changed else "unchanged"
+            log.info(
+                "%s: the list of %d projects from %s is %s, after %.1f s",
+                event.index,
+                event.count,
+                event.origin,
+                change,
+                event.seconds,
+            )
         case PageServedStale():
             log.warning(
                 "%s: %s served from %.0f s ago: %s", event.index, event.project, event.age, event.reason

@@ -27,6 +27,7 @@ from pypicache.index.facts import Facts
 from pypicache.index.index import Index
 from pypicache.index.legacy import Documents, Legacy
 from pypicache.index.library import Library
+from pypicache.index.lists import ProjectLists
 from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
 from pypicache.index.sidecars import Sidecars
@@ -37,14 +38,17 @@ from pypicache.rules.freshness import Windows
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
 from pypicache.store.links import LinkStore
+from pypicache.store.lists import ListStore
 from pypicache.upstream.client import Client
 from pypicache.upstream.extras import Extras
 from pypicache.upstream.legacy import LegacyClient
+from pypicache.upstream.lists import ListClient
 from pypicache.upstream.mirrors import Mirrors
 from pypicache.upstream.wire import Wire
 from pypicache.web.access import AccessLog
 from pypicache.web.app import Edge, build_app
 from pypicache.web.legacy import LegacyPages
+from pypicache.web.lists import ListPages
 
 log = logging.getLogger(__name__)
 
@@ -133,10 +137,12 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         blobs = await stack.enter_async_context(DiskBlobStore(root))
         pages = await stack.enter_async_context(DiskPageStore(root / "pages"))
         links = await stack.enter_async_context(LinkStore(root))
+        list_store = await stack.enter_async_context(ListStore(root, observe=observer))
         library = await stack.enter_async_context(Library(store=blobs, observer=observer))
         renderings: ByteLRU[str, Rendering] = ByteLRU(RENDERINGS)
         indexes: dict[str, Index] = {}
         legacy: dict[str, Legacy] = {}
+        lists: dict[str, ProjectLists] = {}
         for name, settings in config.indexes.items():
             if settings.layers:
                 continue  # the configuration has warned
@@ -187,6 +193,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             extras = Extras(
                 willing=source.willing,
                 legacy={mirror: LegacyClient(wire=wire, offload=offload) for mirror, wire in wires.items()},
+                lists={mirror: ListClient(wire=wire, offload=offload) for mirror, wire in wires.items()},
                 observer=observer,
             )
             documents = Catalog(
@@ -208,6 +215,18 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                     clock=clock,
                 )
             )
+            lists[name] = await stack.enter_async_context(
+                ProjectLists(
+                    index=name,
+                    source=extras,
+                    store=list_store,
+                    windows=_windows(settings),
+                    offload=offload,
+                    clock=clock,
+                    observer=observer,
+                    offline=settings.offline,
+                )
+            )
         access = None
         if config.log.access:
             access = await stack.enter_async_context(AccessLog(sys.stderr.write))
@@ -225,6 +244,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             disk=senders,
             access=access,
             legacy=legacy_pages,
+            lists=ListPages(lists=lists, disk=senders, clock=clock),
         )
 
 

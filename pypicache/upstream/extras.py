@@ -1,4 +1,4 @@
-"""What an index has beside pages and files, asked of its mirrors in order: legacy JSON.
+"""What an index has beside pages and files, asked of its mirrors in order: legacy JSON, and the list of all projects.
 
 Side questions: no page and no file waits for one, and how they go says nothing of a mirror's health, so they move no
 breaker. They do look at the breakers, so that nobody waits for a mirror that is known to be dead.
@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pypicache.errors import AllUpstreamsFailed, UpstreamError
 from pypicache.events import MirrorFailed, Observer
 from pypicache.simple.model import ProjectName
-from pypicache.upstream.source import LegacyDocument, LegacySource, NotModified, Validators
+from pypicache.upstream.source import LegacyDocument, LegacySource, ListCopy, NotModified, Validators
 
 
 class Extras:
-    """One index's side questions: a `pypicache.upstream.source.LegacySource`.
+    """One index's side questions: a `LegacySource` and a `ListSource` of `pypicache.upstream.source`.
 
     `willing` gives the names of the mirrors that may be asked now, the preferred first (`Mirrors.willing`).
     """
@@ -25,10 +25,12 @@ class Extras:
         *,
         willing: Callable[[], Sequence[str]],
         legacy: Mapping[str, LegacySource],
+        lists: Mapping[str, ListCopy],
         observer: Observer,
     ) -> None:
         self._willing = willing
         self._legacy = legacy
+        self._lists = lists
         self._observer = observer
 
     async def legacy(
@@ -50,3 +52,7 @@ class Extras:
         if failed or len(asked) < len(self._legacy):
             raise AllUpstreamsFailed(f"{name}'s legacy JSON", failed)
         return None
+
+    def lists(self) -> Sequence[ListCopy]:
+        """The mirrors' lists, in the order in which they may be asked now."""
+        return [self._lists[mirror] for mirror in self._willing()]

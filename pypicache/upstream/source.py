@@ -148,3 +148,44 @@ class LegacySource(Protocol):
         Raises UpstreamError when there is no answer.
         """
         ...
+
+
+class ListBody(Protocol):
+    """An open response with a mirror's list of all projects; used as an async context manager."""
+
+    url: str
+    """Where it came from in the end: its links are relative to it."""
+    content_type: str | None
+    validators: Validators
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The bytes as they arrive, content coding removed, none larger than a megabyte.
+
+        Raises UpstreamError when it breaks off, falls silent or is out of all measure.
+        """
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class ListCopy(Protocol):
+    """One mirror's list of all projects (PEP 503's root page)."""
+
+    origin: str
+    """The mirror's name."""
+
+    async def open(self, known: Validators | None = None) -> ListBody | NotModified:
+        """Ask for it. Raises NotFound when the mirror says that it has none, UpstreamError when there is no answer."""
+        ...
+
+
+class ListSource(Protocol):
+    """Where the list of all projects comes from."""
+
+    def lists(self) -> Sequence[ListCopy]:
+        """The mirrors' lists, in order of preference, without those of mirrors that are known to be dead."""
+        ...

@@ -19,6 +19,7 @@ from pypicache.web.access import AccessLog
 from pypicache.web.errors import plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.legacy import LegacyPages
+from pypicache.web.lists import ListPages
 from pypicache.web.pages import VARY, Pages
 
 _ALLOWED = {hdrs.METH_GET, hdrs.METH_HEAD}
@@ -36,12 +37,14 @@ class Edge:
         disk: Executor,
         access: AccessLog | None,
         legacy: LegacyPages,
+        lists: ListPages,
     ) -> None:
         self._indexes = indexes
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
         self._files = Files(indexes=indexes, disk=disk)
         self._legacy = legacy
+        self._lists = lists
         self._access = access
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -79,6 +82,8 @@ class Edge:
                 return await self._pages.page(request, index, project)
             case routes.FilePath(index, path):
                 return await self._files.file(request, index, path)
+            case routes.ProjectList(index):
+                return await self._lists.list(request, index)
             case routes.LegacyJSON():
                 return await self._legacy.document(request, where)
         return None
@@ -90,11 +95,6 @@ class Edge:
                 query = request.rel_url.raw_query_string
                 return plain(
                     301, "moved", {"Location": location + (f"?{query}" if query else ""), "Vary": VARY}
-                )
-            case routes.ProjectList(index):
-                return plain(
-                    404,
-                    f"{index} offers no list of all projects; ask for one at /{index}/simple/{{project}}/",
                 )
             case routes.Health():
                 return plain(200, "ok")

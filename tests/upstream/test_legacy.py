@@ -151,7 +151,7 @@ async def test_mirrors_are_asked_in_order_until_one_has_it(
 ) -> None:
     """Only when every mirror has said so is none offered."""
     mirrors = {"a": Scripted(first), "b": Scripted(second)}
-    extras = Extras(willing=lambda: ("a", "b"), legacy=mirrors, observer=Recorder())
+    extras = Extras(willing=lambda: ("a", "b"), legacy=mirrors, lists={}, observer=Recorder())
     if isinstance(expected, type):
         with pytest.raises(expected):
             await extras.legacy(DEMO)
@@ -161,7 +161,7 @@ async def test_mirrors_are_asked_in_order_until_one_has_it(
 
 async def test_mirror_that_is_known_to_be_dead_is_not_waited_for() -> None:
     dead, alive = Scripted(FOUND), Scripted(None)
-    extras = Extras(willing=lambda: ("b",), legacy={"a": dead, "b": alive}, observer=Recorder())
+    extras = Extras(willing=lambda: ("b",), legacy={"a": dead, "b": alive}, lists={}, observer=Recorder())
     with pytest.raises(AllUpstreamsFailed):
         await extras.legacy(DEMO)
     assert not dead.known
@@ -169,7 +169,7 @@ async def test_mirror_that_is_known_to_be_dead_is_not_waited_for() -> None:
 
 async def test_validators_go_to_the_mirror_they_came_from() -> None:
     mirrors = {"a": Scripted(None), "b": Scripted(FOUND)}
-    extras = Extras(willing=lambda: ("a", "b"), legacy=mirrors, observer=Recorder())
+    extras = Extras(willing=lambda: ("a", "b"), legacy=mirrors, lists={}, observer=Recorder())
     await extras.legacy(DEMO, None, FOUND.validators)
     assert mirrors["a"].known == [None]
     assert mirrors["b"].known == [FOUND.validators]
