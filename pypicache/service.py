@@ -14,7 +14,6 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -25,7 +24,7 @@ from pypicache.events import Observer
 from pypicache.index.catalog import Catalog
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
-from pypicache.index.legacy import Documents, Legacy
+from pypicache.index.legacy import Legacy
 from pypicache.index.library import Library
 from pypicache.index.lists import ProjectLists
 from pypicache.index.lru import ByteLRU
@@ -54,9 +53,6 @@ log = logging.getLogger(__name__)
 
 RENDERINGS = 48 << 20
 """Bytes of finished pages held in memory, over all indexes."""
-
-DOCUMENTS = 8 << 20
-"""Bytes of mirrors' legacy JSON held in memory, for each index."""
 
 VIA = "1.1 pypicache"
 """What a request upstream says it came through (RFC 9110 section 7.6.3)."""
@@ -196,23 +192,17 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                 lists={mirror: ListClient(wire=wire, offload=offload) for mirror, wire in wires.items()},
                 observer=observer,
             )
-            documents = Catalog(
-                index=f"+legacy/{name}",  # a name that no index can have
-                source=Documents(extras),
-                store=pages,
-                windows=_document_windows(settings),
-                clock=clock,
-                observer=observer,
-                offline=settings.offline,
-                memory=DOCUMENTS,
-            )
             legacy[name] = await stack.enter_async_context(
                 Legacy(
                     index=indexes[name],
-                    documents=documents,
+                    source=extras,
+                    store=pages,
+                    windows=_windows(settings),
                     renderings=renderings,
                     offload=offload,
                     clock=clock,
+                    observer=observer,
+                    offline=settings.offline,
                 )
             )
             lists[name] = await stack.enter_async_context(
@@ -256,11 +246,6 @@ def _windows(index: schema.Index) -> Windows:
         stale_if_error=index.stale_if_error,
         negative_ttl=index.negative_ttl,
     )
-
-
-def _document_windows(index: schema.Index) -> Windows:
-    """That a mirror offers no legacy JSON is believed for as long as a document would be: it isn't news, as a project is."""
-    return replace(_windows(index), negative_ttl=index.ttl)
 
 
 def _wire(mirror: schema.Mirror) -> Wire:

@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from packaging.utils import canonicalize_version
 
 from pypicache.errors import NotFound, ProjectNotFound, UpstreamError
+from pypicache.events import Observer
+from pypicache.index import facts
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Outcome, Page
 from pypicache.index.index import Index
@@ -27,9 +29,11 @@ from pypicache.index.rendering import Rendering, compress
 from pypicache.index.tasks import Tasks
 from pypicache.offload import Offload
 from pypicache.rules import policy
+from pypicache.rules.freshness import Windows
 from pypicache.simple import legacy, model
 from pypicache.simple.links import packages_path
 from pypicache.simple.model import File, ProjectName
+from pypicache.store.pages import PageStore
 from pypicache.upstream.source import Copy, LegacySource, Listing, NotModified, Validators
 
 WITHIN = 4.0
@@ -40,6 +44,9 @@ RETRY = 60.0
 
 FORMAT = "1"
 """Part of every ETag; raise it when a rendering changes."""
+
+DOCUMENTS = 8 << 20
+"""Bytes of mirrors' documents held in memory."""
 
 _REMEMBERED = 256 << 10
 
@@ -87,23 +94,34 @@ class Documents:
 
 
 class Legacy:
-    """The legacy JSON of one index. Use as an async context manager.
-
-    `documents` is a catalog over `Documents`; `renderings` may be shared with pages.
-    """
+    """The legacy JSON of one index. Use as an async context manager. `renderings` may be shared with pages."""
 
     def __init__(
         self,
         *,
         index: Index,
-        documents: Catalog,
+        source: LegacySource,
+        store: PageStore,
+        windows: Windows,
         renderings: ByteLRU[str, Rendering],
         offload: Offload,
         clock: Callable[[], float],
+        observer: Observer,
+        offline: bool = False,
         within: float = WITHIN,
     ) -> None:
         self._index = index
-        self._documents = documents
+        self._documents = Catalog(
+            index=f"+legacy/{index.name}",  # a name that no index can have
+            source=Documents(source),
+            store=store,
+            # That a mirror offers none is believed for as long as a document: it is no news, as a new project is.
+            windows=replace(windows, negative_ttl=windows.ttl),
+            clock=clock,
+            observer=observer,
+            offline=offline,
+            memory=DOCUMENTS,
+        )
         self._renderings = renderings
         self._offload = offload
         self._clock = clock
@@ -147,7 +165,14 @@ class Legacy:
         held = await self._document(key, revalidate=revalidate)
         latest = page if held is None or page.outcome is not Outcome.HIT else held
         return LegacyAnswer(
-            etag=_etag(page.digest, "" if held is None else held.digest, version or "", packages, coding),
+            etag=_etag(
+                page.digest,
+                page.facts_digest,
+                "" if held is None else held.digest,
+                version or "",
+                packages,
+                coding,
+            ),
             checked_at=page.checked_at,
             outcome=latest.outcome,
             collapsed=latest.collapsed,
@@ -170,11 +195,12 @@ class Legacy:
         return (await asyncio.shield(task)).body
 
     async def _make(self, answer: LegacyAnswer) -> Rendering:
-        weight = len(answer.page.data) + len(answer.document or b"")
+        weight = len(answer.page.data) + len(answer.page.facts) + len(answer.document or b"")
         body = await self._offload.run(
             weight,
             render,
             answer.page.data,
+            answer.page.facts,
             answer.document,
             answer.version,
             answer.packages,
@@ -214,10 +240,13 @@ def has_version(page: bytes, version: str) -> bool:
 
 
 def render(
-    page: bytes, document: bytes | None, version: str | None, packages: str, coding: str
+    page: bytes, learned: bytes, document: bytes | None, version: str | None, packages: str, coding: str
 ) -> bytes | None:
-    """The document for clients, compressed; None when the page has no such version. For the helper process."""
-    project = policy.visible(model.load(page))
+    """The document for clients, compressed; None when the page has no such version. For the helper process.
+
+    `learned` are the facts that fill in what the page leaves out, the SHA-256 of a file that was downloaded above all.
+    """
+    project = policy.visible(facts.apply(model.load(page), facts.decode(learned), synthesize=False))
     body = legacy.render(
         project,
         document,

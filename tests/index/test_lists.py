@@ -136,7 +136,9 @@ async def make(tmp_path: Path, clock: ManualClock, mirror: FakeCopy, told: Recor
 async def read(lists: ProjectLists, *, revalidate: bool = False) -> tuple[list[str], Outcome]:
     opened = await lists.open("json", revalidate=revalidate)
     try:
-        data = os.pread(opened.content.fileno(), 10_000, 0)
+        fd = opened.content.fileno()
+        assert fd is not None
+        data = os.pread(fd, 10_000, 0)
     finally:
         opened.content.close()
     return [project["name"] for project in json.loads(data)["projects"]], opened.outcome

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -279,3 +281,20 @@ def test_offline_gives_what_the_page_knows(origin: Origin, daemon: Make) -> None
     made = document(f"{running.url}/pypi/{PROJECT}/json").json()
     assert legacy_links(made) == links
     assert not [request for request in origin.requests if request.path.endswith("/json")]
+
+
+def test_hash_that_a_download_showed_is_in_the_document(origin: Origin, daemon: Make) -> None:
+    """A mirror that names files by MD5 only: pip-compile has no use for that, and finds the SHA-256 here."""
+    item = sdist(PROJECT, "1.0")
+    origin.add(item, hashes={"md5": hashlib.md5(item.data, usedforsecurity=False).hexdigest()})
+    running = daemon(config_for(origin))
+    url = f"{running.url}/pypi/{PROJECT}/json"
+    before = document(url)
+    (file,) = before.json()["urls"]
+    assert set(file["digests"]) == {"md5"}
+    assert get(file["url"]).body == item.data
+    running.wait_log(f"stored {item.filename}")
+    deadline = time.monotonic() + 10
+    while (after := document(url)).headers["etag"] == before.headers["etag"]:
+        assert time.monotonic() < deadline
+    assert after.json()["urls"][0]["digests"]["sha256"] == item.sha256
