@@ -21,6 +21,17 @@ class PageRefreshed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListRefreshed:
+    """A mirror gave its list of all projects, or said that it is unchanged."""
+
+    index: str
+    origin: str
+    count: int
+    changed: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageServedStale:
     """No mirror answered, so an old page was used; `reason` says how they failed."""
 
@@ -127,6 +138,7 @@ class StoreTrouble:
 
 Event = (
     PageRefreshed
+    | ListRefreshed
     | PageServedStale
     | Withdrawn
     | DigestChanged

@@ -17,6 +17,7 @@ from pypicache.events import (
     Event,
     FileRejected,
     FileStored,
+    ListRefreshed,
     MirrorFailed,
     PageRefreshed,
     PageServedStale,
@@ -103,6 +104,16 @@ def to_log(event: Event) -> None:
             )
         case PageRefreshed() | PageServedStale() | Withdrawn() | DigestChanged():
             _page_to_log(event)
+        case ListRefreshed():
+            change = "changed" if event.changed else "unchanged"
+            log.info(
+                "%s: the list of %d projects from %s is %s, after %.1f s",
+                event.index,
+                event.count,
+                event.origin,
+                change,
+                event.seconds,
+            )
         case MirrorFailed():
             log.warning("mirror failed for %s: %s", event.what, event.reason)
         case FileRejected():

@@ -21,11 +21,13 @@ from pypicache import __version__
 from pypicache.config import schema
 from pypicache.errors import PypicacheError
 from pypicache.events import Observer
-from pypicache.index.catalog import Catalog
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
+from pypicache.index.legacy import Legacy
 from pypicache.index.library import Library
+from pypicache.index.lists import ProjectLists
 from pypicache.index.lru import ByteLRU
+from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
 from pypicache.index.sidecars import Sidecars
 from pypicache.log import setup as setup_log
@@ -35,11 +37,17 @@ from pypicache.rules.freshness import Windows
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
 from pypicache.store.links import LinkStore
+from pypicache.store.lists import ListStore
 from pypicache.upstream.client import Client
+from pypicache.upstream.extras import Extras
+from pypicache.upstream.legacy import LegacyClient
+from pypicache.upstream.lists import ListClient
 from pypicache.upstream.mirrors import Mirrors
 from pypicache.upstream.wire import Wire
 from pypicache.web.access import AccessLog
 from pypicache.web.app import Edge, build_app
+from pypicache.web.legacy import LegacyPages
+from pypicache.web.lists import ListPages
 
 log = logging.getLogger(__name__)
 
@@ -125,20 +133,24 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         blobs = await stack.enter_async_context(DiskBlobStore(root))
         pages = await stack.enter_async_context(DiskPageStore(root / "pages"))
         links = await stack.enter_async_context(LinkStore(root))
+        list_store = await stack.enter_async_context(ListStore(root, observe=observer))
         library = await stack.enter_async_context(Library(store=blobs, observer=observer))
         renderings: ByteLRU[str, Rendering] = ByteLRU(RENDERINGS)
         indexes: dict[str, Index] = {}
+        legacy: dict[str, Legacy] = {}
+        lists: dict[str, ProjectLists] = {}
         for name, settings in config.indexes.items():
             if settings.layers:
                 continue  # the configuration has warned
+            wires = {mirror.name: _wire(mirror) for mirror in settings.mirrors}
             clients = [
                 await stack.enter_async_context(
-                    Client(wire=_wire(mirror), offload=offload, connections=mirror.connections)
+                    Client(wire=wires[mirror.name], offload=offload, connections=mirror.connections)
                 )
                 for mirror in settings.mirrors
             ]
             source = Mirrors(name=name, clients=clients, clock=time.monotonic, observer=observer)
-            catalog = Catalog(
+            catalog = page_catalog(
                 index=name,
                 source=source,
                 store=pages,
@@ -175,11 +187,56 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                     offline=settings.offline,
                 )
             )
+            extras = Extras(
+                willing=source.willing,
+                legacy={mirror: LegacyClient(wire=wire, offload=offload) for mirror, wire in wires.items()},
+                lists={mirror: ListClient(wire=wire, offload=offload) for mirror, wire in wires.items()},
+                observer=observer,
+            )
+            legacy[name] = await stack.enter_async_context(
+                Legacy(
+                    index=indexes[name],
+                    source=extras,
+                    store=pages,
+                    windows=_windows(settings),
+                    renderings=renderings,
+                    offload=offload,
+                    clock=clock,
+                    observer=observer,
+                    offline=settings.offline,
+                )
+            )
+            lists[name] = await stack.enter_async_context(
+                ProjectLists(
+                    index=name,
+                    source=extras,
+                    store=list_store,
+                    windows=_windows(settings),
+                    offload=offload,
+                    clock=clock,
+                    observer=observer,
+                    offline=settings.offline,
+                )
+            )
         access = None
         if config.log.access:
             access = await stack.enter_async_context(AccessLog(sys.stderr.write))
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
-        yield Edge(indexes=indexes, default=config.default_index, clock=clock, disk=senders, access=access)
+        legacy_pages = LegacyPages(
+            legacy=legacy,
+            clock=clock,
+            public_url=config.server.public_url,
+            trusted=config.server.trusted_proxies,
+        )
+        yield Edge(
+            indexes=indexes,
+            default=config.default_index,
+            clock=clock,
+            disk=senders,
+            access=access,
+            legacy=legacy_pages,
+            lists=ListPages(lists=lists, disk=senders, clock=clock),
+        )
 
 
 def _windows(index: schema.Index) -> Windows:

@@ -199,7 +199,8 @@ class Site:
         match request.path.strip("/").split("/"):
             case ["simple"]:
                 kind = negotiated(Page(name=""), request.headers.get("accept", ""))
-                return Representation(data=render_index(sorted(self._pages), kind), content_type=kind)
+                data = render_index(sorted(self._pages), kind)
+                return Representation(data=data, content_type=kind, etag=_etag(data))
             case ["simple", name]:
                 key = canonicalize_name(name)
                 if request.path != f"/simple/{key}/":

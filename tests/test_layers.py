@@ -31,6 +31,7 @@ MAY = {
         "store.blobs",
         "store.pages",
         "store.links",
+        "store.lists",
         "errors",
         "events",
         "offload",

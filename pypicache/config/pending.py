@@ -12,8 +12,6 @@ from typing import Final
 
 PENDING: Final[Mapping[str, str]] = {
     "server.workers": "one process serves",
-    "server.public_url": "links are relative, legacy JSON isn't served",
-    "server.trusted_proxies": "X-Forwarded-* headers are ignored",
     "server.max_connections": "connections aren't counted",
     "server.accel": "files are sent by this process",
     "server.accel_group": "files are sent by this process",

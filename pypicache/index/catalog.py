@@ -14,47 +14,52 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 
 from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.events import Observer, PageServedStale
 from pypicache.index.entry import Entry, Outcome, Page
-from pypicache.index.refresh import Refresher
-from pypicache.index.shelf import Shelf
+from pypicache.index.shelf import PAGES, Shelf
 from pypicache.index.tasks import Tasks
-from pypicache.offload import Offload
 from pypicache.rules import freshness
 from pypicache.rules.freshness import Freshness, Windows
 from pypicache.simple.model import ProjectName
 from pypicache.store.pages import PageStore
-from pypicache.upstream.source import Replicas
 
 ANSWER_WITHIN = 12.0
 """Seconds after which a client is answered, one way or another: pip gives up at 15. The question goes on behind."""
 
 
+class Asker(Protocol):
+    """Asks the mirrors about one project: `refresh.Refresher` for pages, another for what is kept as pages are."""
+
+    async def ask(
+        self, project: ProjectName, held: Entry | None, page: bytes | None
+    ) -> tuple[Entry, bytes | None]:
+        """What is known now, and the page if it is another one than `page`. Raises UpstreamError when nobody answers."""
+        ...
+
+
 class Catalog:
-    """The pages of one index. Use as an async context manager."""
+    """The pages of one index. Use as an async context manager. `memory`: bytes of pages held there, beside the store."""
 
     def __init__(
         self,
         *,
         index: str,
-        source: Replicas,
+        asker: Asker,
         store: PageStore,
         windows: Windows,
         clock: Callable[[], float],
         observer: Observer,
-        offload: Offload,
         offline: bool = False,
+        memory: int = PAGES,
     ) -> None:
         self.index = index
-        self._refresher = Refresher(
-            index=index, source=source, windows=windows, clock=clock, observer=observer, offload=offload
-        )
-        self._shelf = Shelf(index=index, store=store)
+        self._asker = asker
+        self._shelf = Shelf(index=index, store=store, memory=memory)
         self._windows = windows
         self._clock = clock
         self._observer = observer
@@ -211,7 +216,7 @@ class Catalog:
         if held is not None and held.page_digest is not None:
             page = await self._shelf.page(held.page_digest)
         try:
-            entry, page = await self._refresher.ask(project, held, page)
+            entry, page = await self._asker.ask(project, held, page)
         except UpstreamError:
             if held is not None:
                 self._shelf.note(project, msgspec.structs.replace(held, asked_at=self._clock()))

@@ -16,6 +16,7 @@ import msgspec
 
 from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.events import DigestChanged, Observer, PageRefreshed, Withdrawn
+from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Entry
 from pypicache.index.merging import Settled, Told, renew, review
 from pypicache.offload import Offload
@@ -23,6 +24,7 @@ from pypicache.rules.absence import Absence, weigh
 from pypicache.rules.freshness import Windows
 from pypicache.rules.merge import LAPSE, Authority
 from pypicache.simple.model import ProjectName
+from pypicache.store.pages import PageStore
 from pypicache.upstream.source import Listing, NotModified, Replicas
 
 OPINIONS = 3
@@ -234,3 +236,29 @@ class Refresher:
 def _pages(said: Mapping[str, Listing | None]) -> tuple[Told, ...]:
     """The pages among the answers."""
     return tuple(Told(origin, answer.page) for origin, answer in said.items() if answer is not None)
+
+
+def page_catalog(
+    *,
+    index: str,
+    source: Replicas,
+    store: PageStore,
+    windows: Windows,
+    clock: Callable[[], float],
+    observer: Observer,
+    offload: Offload,
+    offline: bool = False,
+) -> Catalog:
+    """A catalog of pages whose mirrors are asked as described above."""
+    asker = Refresher(
+        index=index, source=source, windows=windows, clock=clock, observer=observer, offload=offload
+    )
+    return Catalog(
+        index=index,
+        asker=asker,
+        store=store,
+        windows=windows,
+        clock=clock,
+        observer=observer,
+        offline=offline,
+    )

@@ -23,13 +23,13 @@ PAGES = 48 << 20
 
 
 class Shelf:
-    """The entries and pages of the index called `index`."""
+    """The entries and pages of the index called `index`; `memory` bounds the bytes of pages held in memory."""
 
-    def __init__(self, *, index: str, store: PageStore) -> None:
+    def __init__(self, *, index: str, store: PageStore, memory: int = PAGES) -> None:
         self._index = index
         self._store = store
         self._entries: ByteLRU[ProjectName, Entry] = ByteLRU(ENTRIES)
-        self._pages: ByteLRU[str, bytes] = ByteLRU(PAGES)
+        self._pages: ByteLRU[str, bytes] = ByteLRU(memory)
 
     def at_hand(self, project: ProjectName) -> Entry | None:
         """What memory knows of the project's page."""

@@ -67,7 +67,7 @@ def gaps(size: int, held: Spans, taken: Sequence[Span] = ()) -> Spans:
         covered = add(covered, span)
     found, position = [], 0
     for start, stop in covered:
-        if position < start:
+        if position < min(start, size):
             found.append((position, min(start, size)))
         position = max(position, stop)
     if position < size:

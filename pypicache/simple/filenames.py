@@ -124,3 +124,35 @@ def _unlikelihood(split: tuple[str, str]) -> int:
         return 2
     # `foo-1.0 | 1`: the version began earlier, and the 1 is its post-release.
     return 1 if _DOTTED.fullmatch(name.rpartition("-")[2]) else 0
+
+
+_PACKAGETYPES = {
+    "whl": "bdist_wheel",
+    "egg": "bdist_egg",
+    "exe": "bdist_wininst",
+    "msi": "bdist_msi",
+    "rpm": "bdist_rpm",
+    "dmg": "bdist_dmg",
+}
+_PYTHON = re.compile(r"-py([0-9](?:\.[0-9]+)?)(?=[-.]|\Z)")
+
+
+def packagetype(filename: str) -> str | None:
+    """What legacy JSON calls that kind of file (`sdist`, `bdist_wheel`); None for one that it has no word for."""
+    match = _SUFFIX.search(filename)
+    if match is None or match[1].lower() == "deb":
+        return None
+    binary = "bdist_dumb" if _PLATFORM.search(filename[: match.start()]) else "sdist"
+    return _PACKAGETYPES.get(match[1].lower(), binary)
+
+
+def python_version(filename: str) -> str | None:
+    """What legacy JSON says of a file's Python: a wheel's tag, an egg's or installer's version, `source` of an sdist."""
+    kind = packagetype(filename)
+    if kind == "sdist":
+        return "source"
+    if kind == "bdist_wheel":
+        fields = filename.rsplit("-", 3)
+        return fields[1] if len(fields) == 4 else None  # noqa: PLR2004 - the last three are tags
+    match = _PYTHON.search(filename)
+    return match[1] if match else None

@@ -9,22 +9,22 @@ connections and redirects are `wire`'s.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from types import TracebackType
 from typing import Self
 
-from pypicache.errors import ProjectNotFound, UpstreamGarbled, UpstreamTimeout, one_line
+from pypicache.errors import ProjectNotFound, UpstreamGarbled, UpstreamTimeout
 from pypicache.offload import Offload
 from pypicache.rules.freshness import clamp_age
 from pypicache.simple.model import File, ProjectName
-from pypicache.upstream.faults import FAULTS, status_line, translate
+from pypicache.upstream.faults import status_line
 from pypicache.upstream.files import FileCopy
 from pypicache.upstream.lookup import OwnPages
+from pypicache.upstream.replies import content_coding, read_all, usable
 from pypicache.upstream.source import Copy, Listing, NotModified, Validators
-from pypicache.upstream.unpack import CODINGS, MAX_WIRE, Unpacked, unpack, weight
+from pypicache.upstream.unpack import MAX_WIRE, Unpacked, unpack, weight
 from pypicache.upstream.wire import LIMITS, Reply, Wire
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
@@ -38,7 +38,6 @@ MAX_AGE = 86_400.0
 
 _OK, _NOT_MODIFIED = 200, 304
 _ABSENT = frozenset({404, 410})
-_VALIDATOR = re.compile(r"[\x20-\x7e]{1,256}")
 
 
 class Client:
@@ -140,8 +139,8 @@ class Client:
         unpacked = await self._unpack(reply, name, None if known is None else known.body_digest, asked)
         validators = Validators(
             origin=self.name,
-            etag=_usable(reply.header("ETag")),
-            last_modified=_usable(reply.header("Last-Modified")),
+            etag=usable(reply.header("ETag")),
+            last_modified=usable(reply.header("Last-Modified")),
             body_digest=unpacked.body_digest,
         )
         age = clamp_age(reply.header("Age"), 2 * MAX_AGE)
@@ -153,10 +152,10 @@ class Client:
         """A 304 updates what is known (RFC 9111 section 4.3.4), unless it speaks of something else."""
         if known is None or (known.etag is None and known.last_modified is None):
             raise UpstreamGarbled(self.name, "304 Not Modified to an unconditional request")
-        etag = _usable(reply.header("ETag"))
+        etag = usable(reply.header("ETag"))
         if etag and known.etag and etag.removeprefix("W/") != known.etag.removeprefix("W/"):
             raise _WrongValidator
-        last_modified = _usable(reply.header("Last-Modified"))
+        last_modified = usable(reply.header("Last-Modified"))
         validators = Validators(
             origin=self.name,
             etag=etag or known.etag,
@@ -166,10 +165,8 @@ class Client:
         return NotModified(validators, clamp_age(reply.header("Age"), 2 * MAX_AGE))
 
     async def _unpack(self, reply: Reply, name: ProjectName, known: str | None, asked: str) -> Unpacked:
-        coding = (reply.header("Content-Encoding") or "").strip().lower()
-        if coding not in CODINGS:
-            raise UpstreamGarbled(self.name, f"sent with Content-Encoding {one_line(coding, 40)}")
-        pieces = await self._read(reply)
+        coding = content_coding(reply, self.name)
+        pieces = await read_all(reply, self._wire, limit=MAX_WIRE, what="a page")
         size = sum(map(len, pieces))
         try:
             return await self._offload.run(
@@ -188,30 +185,9 @@ class Client:
         except (BrokenExecutor, MemoryError, RecursionError) as error:
             raise UpstreamGarbled(self.name, "a page that can't be read with the memory there is") from error
 
-    async def _read(self, reply: Reply) -> list[bytes]:
-        """The body as it is on the wire, in pieces; no more than `MAX_WIRE` of it."""
-        room = MAX_WIRE
-        if (reply.response.content_length or 0) > room:
-            raise UpstreamGarbled(self.name, f"a page of over {MAX_WIRE >> 20} MiB")
-        pieces: list[bytes] = []
-        try:
-            async for piece in reply.response.content.iter_any():
-                room -= len(piece)
-                if room < 0:
-                    raise UpstreamGarbled(self.name, f"a page of over {MAX_WIRE >> 20} MiB")
-                pieces.append(piece)
-        except FAULTS as error:
-            raise translate(error, self.name, silence=f"silent for {self._wire.read_timeout:g} s") from error
-        return pieces
-
 
 class _WrongValidator(Exception):
     """A 304 with an ETag that isn't the one that was sent: some servers rename it when they compress."""
-
-
-def _usable(validator: str | None) -> str | None:
-    """A validator that can be sent back as it came: short, plain ASCII; anything else is as good as none."""
-    return validator if validator is not None and _VALIDATOR.fullmatch(validator) else None
 
 
 def _with_suffix(url: str, suffix: str) -> str:

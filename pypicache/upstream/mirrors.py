@@ -118,6 +118,14 @@ class Mirrors:
         """Every mirror's breakers, in order of preference."""
         return tuple(Health(m.name, m.breakers["pages"], m.breakers["files"]) for m in self._mirrors)
 
+    def willing(self) -> tuple[str, ...]:
+        """The names of the mirrors that may be asked for something on the side, the preferred first.
+
+        Mirrors whose breaker refuses are left out: nobody waits for a dead one for the sake of a side question.
+        """
+        now = self._clock()
+        return tuple(m.name for m in self._order("pages") if m.breakers["pages"].allows(now))
+
     async def project(self, name: ProjectName, known: Validators | None = None) -> Listing | NotModified:
         """The page from the first mirror that has it. Raises ProjectNotFound or AllUpstreamsFailed."""
         absent: list[str] = []

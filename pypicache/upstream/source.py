@@ -141,3 +141,67 @@ class Replicas(Source, Protocol):
         Those that are silent, fail, or aren't worth asking at the moment are left out; raises nothing.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyDocument:
+    """A project's legacy JSON as one origin gave it."""
+
+    document: bytes
+    """As `simple.legacy_document.parse` writes it: checked and cleaned, links as the origin has them."""
+
+    validators: Validators
+
+
+class LegacySource(Protocol):
+    """Where legacy JSON comes from. Few mirrors have it, and no answer needs it."""
+
+    async def legacy(
+        self, name: ProjectName, version: str | None = None, known: Validators | None = None
+    ) -> LegacyDocument | NotModified | None:
+        """The project's document, or that of one version; None where the mirrors offer none, which is no absence.
+
+        Raises UpstreamError when there is no answer.
+        """
+        ...
+
+
+class ListBody(Protocol):
+    """An open response with a mirror's list of all projects; used as an async context manager."""
+
+    url: str
+    """Where it came from in the end: its links are relative to it."""
+    content_type: str | None
+    validators: Validators
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The bytes as they arrive, content coding removed, none larger than a megabyte.
+
+        Raises UpstreamError when it breaks off, falls silent or is out of all measure.
+        """
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class ListCopy(Protocol):
+    """One mirror's list of all projects (PEP 503's root page)."""
+
+    origin: str
+    """The mirror's name."""
+
+    async def open(self, known: Validators | None = None) -> ListBody | NotModified:
+        """Ask for it. Raises NotFound when the mirror says that it has none, UpstreamError when there is no answer."""
+        ...
+
+
+class ListSource(Protocol):
+    """Where the list of all projects comes from."""
+
+    def lists(self) -> Sequence[ListCopy]:
+        """The mirrors' lists, in order of preference, without those of mirrors that are known to be dead."""
+        ...

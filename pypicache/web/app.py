@@ -18,6 +18,8 @@ from pypicache.web import routes
 from pypicache.web.access import AccessLog
 from pypicache.web.errors import plain, response_to
 from pypicache.web.files import Files
+from pypicache.web.legacy import LegacyPages
+from pypicache.web.lists import ListPages
 from pypicache.web.pages import VARY, Pages
 
 _ALLOWED = {hdrs.METH_GET, hdrs.METH_HEAD}
@@ -34,11 +36,15 @@ class Edge:
         clock: Callable[[], float],
         disk: Executor,
         access: AccessLog | None,
+        legacy: LegacyPages,
+        lists: ListPages,
     ) -> None:
         self._indexes = indexes
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
         self._files = Files(indexes=indexes, disk=disk)
+        self._legacy = legacy
+        self._lists = lists
         self._access = access
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -65,20 +71,30 @@ class Edge:
             response = plain(400, "a request has no body here")
             response.force_close()
             return response
-        match routes.route(request.rel_url.raw_path, self._indexes, self._default):
+        where = routes.route(request.rel_url.raw_path, self._indexes, self._default)
+        found = await self._resource(request, where)
+        return self._simple_answer(request, where) if found is None else found
+
+    async def _resource(self, request: web.BaseRequest, where: routes.Route) -> web.StreamResponse | None:
+        """What an index has at that place; None when the place is none of an index's."""
+        match where:
             case routes.ProjectPage(index, project):
                 return await self._pages.page(request, index, project)
             case routes.FilePath(index, path):
                 return await self._files.file(request, index, path)
+            case routes.ProjectList(index):
+                return await self._lists.list(request, index)
+            case routes.LegacyJSON():
+                return await self._legacy.document(request, where)
+        return None
+
+    def _simple_answer(self, request: web.BaseRequest, where: routes.Route) -> web.StreamResponse:
+        """What needs no index to be answered."""
+        match where:
             case routes.Redirect(location):
                 query = request.rel_url.raw_query_string
                 return plain(
                     301, "moved", {"Location": location + (f"?{query}" if query else ""), "Vary": VARY}
-                )
-            case routes.ProjectList(index):
-                return plain(
-                    404,
-                    f"{index} offers no list of all projects; ask for one at /{index}/simple/{{project}}/",
                 )
             case routes.Health():
                 return plain(200, "ok")
@@ -88,6 +104,7 @@ class Edge:
                 )
             case routes.NotHere(reason, status):
                 return plain(status, reason)
+        raise AssertionError(f"nobody answers {where}")
 
 
 def build_app(edge: Edge) -> web.Application:

@@ -25,3 +25,12 @@ _CACHE_STATUS = {
 def cache_status(outcome: Outcome, *, collapsed: bool) -> str:
     """The Cache-Status header's value."""
     return f"pypicache; {_CACHE_STATUS[outcome]}{'; collapsed' if collapsed else ''}"
+
+
+CODINGS = ("zstd", "gzip")
+"""What pages are compressed with, the preferred coding first."""
+
+
+def joined(values: list[str]) -> str | None:
+    """A header's lines as one value (RFC 9110 section 5.3); None when it is absent."""
+    return ", ".join(values) if values else None

@@ -12,12 +12,9 @@ from pypicache.rules.conditional import not_modified, wants_revalidation
 from pypicache.simple.model import ProjectName
 from pypicache.simple.negotiate import negotiate, negotiate_coding
 from pypicache.web.errors import response_to
-from pypicache.web.headers import PAGE_CACHE_CONTROL, cache_status
+from pypicache.web.headers import CODINGS, PAGE_CACHE_CONTROL, cache_status, joined
 
 VARY = "Accept, Accept-Encoding"
-
-CODINGS = ("zstd", "gzip")
-"""What pages are compressed with, the preferred coding first."""
 
 
 class Pages:
@@ -31,14 +28,14 @@ class Pages:
         """The page in the form and coding that the client prefers."""
         headers = request.headers
         try:
-            representation = negotiate(_joined(headers.getall("Accept", [])), request.query.get("format"))
+            representation = negotiate(joined(headers.getall("Accept", [])), request.query.get("format"))
         except NotAcceptable as error:
             response = response_to(error)
             response.headers["Vary"] = VARY
             return response
-        coding = negotiate_coding(_joined(headers.getall("Accept-Encoding", [])), CODINGS)
+        coding = negotiate_coding(joined(headers.getall("Accept-Encoding", [])), CODINGS)
         index = self._indexes[name]
-        revalidate = wants_revalidation(_joined(headers.getall("Cache-Control", [])), headers.get("Pragma"))
+        revalidate = wants_revalidation(joined(headers.getall("Cache-Control", [])), headers.get("Pragma"))
         page = await index.page(project, revalidate=revalidate)
         etag = index.etag(page, representation.form, coding)
         answer = {
@@ -48,15 +45,10 @@ class Pages:
             "Age": str(max(0, int(self._clock() - page.checked_at))),
             "Cache-Status": cache_status(page.outcome, collapsed=page.collapsed),
         }
-        if not_modified(_joined(headers.getall("If-None-Match", [])), etag):
+        if not_modified(joined(headers.getall("If-None-Match", [])), etag):
             return web.Response(status=304, headers=answer)
         made = await index.rendering(page, representation.form, coding)
         answer["Content-Type"] = representation.content_type
         if coding != "identity":
             answer["Content-Encoding"] = coding
         return web.Response(body=made.body, headers=answer)
-
-
-def _joined(values: list[str]) -> str | None:
-    """A header's lines as one value (RFC 9110 section 5.3); None when it is absent."""
-    return ", ".join(values) if values else None

@@ -9,6 +9,17 @@ one or two segments, and the longest match wins; then come the aliases of the de
     /{index}/packages/{path…}      FilePath
     /simple/… /index/… /packages/…  the default index's
 
+Legacy JSON has as many addresses as clients have ideas of where an index keeps it; each ends in `/json`. ::
+
+    /{index}/pypi/{name}/json      LegacyJSON; with /{version} before /json, of one version
+    /{index}/{name}/json           the same
+    /pypi/{name}/json              the default index's, also with a version
+    /{name}/json                   the default index's
+    /{index}/simple/{name}/json    also +simple, /simple, /index, and all of them with pypi/ before {name}
+
+A name that is a word of its own in the first position (simple, packages, pypi as what comes after an index) keeps that
+meaning there, and is reached below `pypi/`: `/pypi/simple/json` is the project simple's.
+
 Anything else, and anything malformed, is NotHere: 404, and nothing of it reaches a mirror or the disk.
 """
 
@@ -17,7 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from pypicache.simple.links import decode_path
 from pypicache.simple.model import ProjectName, project_name
@@ -25,6 +36,7 @@ from pypicache.simple.model import ProjectName, project_name
 MAX_PATH = 2048
 """Longer paths are refused: an index name, a 255-byte file name and its directories need less."""
 
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}", re.ASCII)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -52,6 +64,19 @@ class FilePath:
 
 
 @dataclass(frozen=True, slots=True)
+class LegacyJSON:
+    """A project's legacy JSON, of all its versions or of one.
+
+    `root` is what the path names the index by: its links stand below it, as those of the page at the same address do.
+    """
+
+    index: str
+    project: ProjectName
+    version: str | None = None
+    root: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """The same thing under its proper name; `location` is relative, so that it holds behind any proxy."""
 
@@ -76,7 +101,7 @@ class NotHere:
     status: int = 404
 
 
-Route = ProjectList | ProjectPage | FilePath | Redirect | Health | Root | NotHere
+Route = ProjectList | ProjectPage | FilePath | LegacyJSON | Redirect | Health | Root | NotHere
 
 _PAGES = {"simple", "+simple"}
 
@@ -102,10 +127,19 @@ def route(raw_path: str, indexes: Collection[str], default: str) -> Route:
             and "" not in names
         ):
             return _in_index("/".join(filter(None, names)), segments[count:])
+    return _by_default(default, first, segments)
+
+
+def _by_default(index: str, first: str, segments: list[str]) -> Route:
+    """What the path means where it names no index: the default one's."""
     if first in {"simple", "index"}:
-        return _pages(default, segments[1:], first)
+        return _pages(index, segments[1:], first, "")
     if first == "packages":
-        return _file(default, segments[1:])
+        return _file(index, segments[1:])
+    if first == "pypi" and len(segments) > 2:  # noqa: PLR2004 - /pypi/json is the project pypi's
+        return _legacy(index, "", segments[1:])
+    if _ends_in_json(segments[1:]):
+        return _legacy(index, "", segments)
     return NotHere(
         "nothing is here; pages are at /{index}/simple/{project}/, the default index's at /simple/"
     )
@@ -117,13 +151,17 @@ _FIXED: dict[str, Route] = {"": Root(), "healthz": Health()}
 def _in_index(index: str, segments: list[str]) -> Route:
     kind = decode(segments[0])
     if kind in _PAGES:
-        return _pages(index, segments[1:], segments[0])
+        return _pages(index, segments[1:], segments[0], f"{index}/")
     if kind == "packages":
         return _file(index, segments[1:])
+    if kind == "pypi" and len(segments) > 2:  # noqa: PLR2004 - {index}/pypi/json is the project pypi's
+        return _legacy(index, f"{index}/", segments[1:])
+    if _ends_in_json(segments[1:]) or _ends_in_json(segments[2:]):
+        return _legacy(index, f"{index}/", segments)
     return NotHere(f"nothing is here; {index} has its pages at /{index}/simple/")
 
 
-def _pages(index: str, segments: list[str], shown_as: str) -> Route:
+def _pages(index: str, segments: list[str], shown_as: str, root: str) -> Route:
     if not segments:
         return Redirect(f"{shown_as}/")
     if segments == [""]:
@@ -132,6 +170,10 @@ def _pages(index: str, segments: list[str], shown_as: str) -> Route:
     name = project_name(text) if text is not None else None
     if name is None:
         return NotHere("no project can have that name")
+    if _ends_in_json(segments[1:]):
+        return _legacy(index, root, segments)
+    if text == "pypi" and _ends_in_json(segments[2:]):
+        return _legacy(index, root, segments[1:])
     if segments[1:] not in ([], [""]):
         return NotHere(f"nothing is here; {name} has its page at /{index}/simple/{name}/")
     if segments[1:] == []:
@@ -139,6 +181,30 @@ def _pages(index: str, segments: list[str], shown_as: str) -> Route:
     if text != name:
         return Redirect(f"../{name}/")
     return ProjectPage(index, name)
+
+
+def _ends_in_json(rest: list[str]) -> bool:
+    """Whether this is all that follows a name (or version): `json`, perhaps with a slash too many."""
+    return rest in (["json"], ["json", ""])
+
+
+def _legacy(index: str, root: str, segments: list[str]) -> Route:
+    """`{name}/json` or `{name}/{version}/json`."""
+    slash = segments[-1] == ""
+    parts = [decode(segment) for segment in (segments[:-1] if slash else segments)]
+    if len(parts) not in {2, 3} or parts[-1] != "json":
+        return NotHere(f"nothing is here; legacy JSON is at /{index}/pypi/{{project}}/json")
+    name = project_name(parts[0]) if parts[0] is not None else None
+    if name is None:
+        return NotHere("no project can have that name")
+    version = parts[1] if len(parts) == 3 else None  # noqa: PLR2004 - name, version, json
+    if len(parts) == 3 and (version is None or not _VERSION.fullmatch(version)):  # noqa: PLR2004 - as above
+        return NotHere("no version can be spelled like that")
+    if slash or parts[0] != name:
+        ups = "../" * (len(segments) - 1)
+        middle = "" if version is None else f"{quote(version, safe='')}/"
+        return Redirect(f"{ups}{name}/{middle}json")
+    return LegacyJSON(index, name, version, root)
 
 
 def _file(index: str, segments: list[str]) -> Route:

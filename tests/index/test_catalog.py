@@ -11,6 +11,7 @@ from pypicache.errors import ProjectNotFound, UpstreamError, UpstreamRefused
 from pypicache.events import PageServedStale
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Outcome
+from pypicache.index.refresh import page_catalog
 from pypicache.offload import Offload
 from pypicache.rules.freshness import Windows
 from pypicache.simple.model import File, Project, ProjectName
@@ -49,7 +50,7 @@ async def make(source: FakeSource, store: DictPages, clock: ManualClock) -> Asyn
         *, observer: Recorder | None = None, offline: bool = False, windows: Windows = WINDOWS
     ) -> Catalog:
         made.append(
-            Catalog(
+            page_catalog(
                 index="root/pypi",
                 source=source,
                 store=store,

@@ -9,6 +9,7 @@ import pytest
 from pypicache.errors import Denied, FileNotFound, NotFound, ProjectNotFound, UpstreamError, UpstreamRefused
 from pypicache.index.catalog import Catalog
 from pypicache.index.locator import OK, Locator
+from pypicache.index.refresh import page_catalog
 from pypicache.offload import Offload
 from pypicache.rules.freshness import Windows
 from pypicache.simple.model import Digest, File, Project, ProjectName
@@ -55,7 +56,7 @@ class Links:
 
     def opened(self) -> tuple[Catalog, Locator]:
         """As after a restart."""
-        catalog = Catalog(
+        catalog = page_catalog(
             index="root/pypi",
             source=self.source,
             store=self.store,

@@ -9,8 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from pypicache.errors import UpstreamError
-from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Outcome
+from pypicache.index.refresh import page_catalog
 from pypicache.offload import Offload
 from pypicache.rules.freshness import Windows
 from pypicache.simple.model import File, Project, ProjectName
@@ -31,7 +31,7 @@ class Exhausted(Offload):
 async def test_pages_too_large_to_be_merged_leave_the_held_one(clock: ManualClock) -> None:
     """*A bad answer never replaces a good one.*"""
     source = FakeSource(Project(name=NAME))
-    async with Catalog(
+    async with page_catalog(
         index="root/pypi",
         source=source,
         store=DictPages(),

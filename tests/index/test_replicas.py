@@ -10,6 +10,7 @@ from pypicache.errors import ProjectNotFound, PypicacheError, UpstreamRefused
 from pypicache.events import DigestChanged, PageRefreshed, PageServedStale, Withdrawn
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Outcome, Page
+from pypicache.index.refresh import Refresher, page_catalog
 from pypicache.offload import Offload
 from pypicache.rules.freshness import Windows
 from pypicache.simple import model
@@ -43,7 +44,7 @@ class Replicated:
             observer=self.seen,
             spread=lambda: 0.0,
         )
-        self.catalog = Catalog(
+        self.catalog = page_catalog(
             index="root/pypi",
             source=source,
             store=self.store,
@@ -378,5 +379,6 @@ async def test_a_large_page_is_merged_in_the_helper_process(index: Replicated) -
     index.down("a")
     index.has("b", *(str(number) for number in range(6001)))
     assert len(await index.listed()) == 6001
-    assert index.catalog._refresher._offload.helper_running
-    await index.catalog._refresher._offload.__aexit__(None, None, None)
+    assert isinstance(index.catalog._asker, Refresher)
+    assert index.catalog._asker._offload.helper_running
+    await index.catalog._asker._offload.__aexit__(None, None, None)

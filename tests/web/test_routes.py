@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urljoin
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from pypicache.simple.model import ProjectName
 from pypicache.web.routes import (
     FilePath,
     Health,
+    LegacyJSON,
     NotHere,
     ProjectList,
     ProjectPage,
@@ -25,6 +28,16 @@ DEFAULT = "root/pypi"
 
 def page(index: str, name: str) -> ProjectPage:
     return ProjectPage(index, ProjectName(name))
+
+
+def legacy(index: str, name: str, version: str | None = None) -> LegacyJSON:
+    """Addressed by the index's name."""
+    return LegacyJSON(index, ProjectName(name), version, f"{index}/")
+
+
+def default_legacy(name: str, version: str | None = None) -> LegacyJSON:
+    """Addressed as the default index's."""
+    return LegacyJSON(DEFAULT, ProjectName(name), version, "")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +81,78 @@ def test_a_path_means(path: str, expected: Route) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/root/pypi/pypi/requests/json", legacy("root/pypi", "requests")),
+        ("/root/pypi/pypi/requests/2.0/json", legacy("root/pypi", "requests", "2.0")),
+        ("/root/pypi/requests/json", legacy("root/pypi", "requests")),
+        ("/root/pypi/requests/2.0/json", legacy("root/pypi", "requests", "2.0")),
+        ("/root/pypi/simple/requests/json", legacy("root/pypi", "requests")),
+        ("/root/pypi/+simple/requests/json", legacy("root/pypi", "requests")),
+        ("/root/pypi/%2Bsimple/requests/json", legacy("root/pypi", "requests")),
+        ("/pypi/requests/json", default_legacy("requests")),
+        ("/pypi/requests/2!1.0+cu.1/json", default_legacy("requests", "2!1.0+cu.1")),
+        ("/pypi/requests/1.0%2Bcu/json", default_legacy("requests", "1.0+cu")),
+        ("/requests/json", default_legacy("requests")),
+        ("/simple/requests/json", default_legacy("requests")),
+        ("/index/requests/json", default_legacy("requests")),
+        # pip-compile joins "pypi" to the index URL, which may end in a slash or not.
+        ("/root/pypi/simple/pypi/requests/json", legacy("root/pypi", "requests")),
+        ("/root/pypi/+simple/pypi/requests/json", legacy("root/pypi", "requests")),
+        ("/simple/pypi/requests/json", default_legacy("requests")),
+        ("/corp/requests/json", legacy("corp", "requests")),
+        ("/corp/pypi/requests/json", legacy("corp", "requests")),
+        # Case 3: projects that are called like a part of the path.
+        ("/pypi/pypi/json", default_legacy("pypi")),
+        ("/pypi/json", default_legacy("pypi")),
+        ("/pypi/json/json", default_legacy("json")),
+        ("/pypi/simple/json", default_legacy("simple")),
+        ("/pypi/packages/json", default_legacy("packages")),
+        ("/pypi/q/json", default_legacy("q")),
+        ("/pypi/0/json", default_legacy("0")),
+        ("/json/json", default_legacy("json")),
+        ("/root/json", default_legacy("root")),
+        ("/root/pypi/pypi/json", legacy("root/pypi", "pypi")),
+        ("/root/pypi/pypi/pypi/json", legacy("root/pypi", "pypi")),
+        ("/root/pypi/pypi/pypi/1.0/json", legacy("root/pypi", "pypi", "1.0")),
+        ("/root/pypi/pypi/simple/json", legacy("root/pypi", "simple")),
+        ("/root/pypi/json/json", legacy("root/pypi", "json")),
+        ("/simple/pypi/json", default_legacy("pypi")),
+        ("/simple/json/json", default_legacy("json")),
+        ("/simple/json", Redirect("json/")),
+        ("/packages/json", FilePath("root/pypi", ("json",))),
+        # Index names win, the longest first.
+        ("/team/dev/json/json", legacy("team/dev", "json")),
+        ("/team/other/json", legacy("team", "other")),
+        ("/team/other/1.0/json", legacy("team", "other", "1.0")),
+        # One address for each: the normal name, no slash at the end.
+        ("/pypi/Foo_Bar/json", Redirect("../foo-bar/json")),
+        ("/pypi/Foo_Bar/1.0+a/json", Redirect("../../foo-bar/1.0%2Ba/json")),
+        ("/root/pypi/Foo.Bar/json", Redirect("../foo-bar/json")),
+        ("/Foo_Bar/json", Redirect("../foo-bar/json")),
+        ("/simple/Foo_Bar/json", Redirect("../foo-bar/json")),
+        ("/pypi/foo/json/", Redirect("../../foo/json")),
+        ("/pypi/foo/1.0/json/", Redirect("../../../foo/1.0/json")),
+    ],
+)
+def test_legacy_json_has_many_addresses(path: str, expected: Route) -> None:
+    """A13, case 3."""
+    assert expected == route(path, INDEXES, DEFAULT)
+
+
+def test_a_redirect_leads_to_what_was_meant() -> None:
+    for path in (
+        "/pypi/Foo_Bar/json/",
+        "/root/pypi/Foo_Bar/1.0/json",
+        "/Foo_Bar/json",
+        "/simple/pypi/A/json",
+    ):
+        redirect = route(path, INDEXES, DEFAULT)
+        assert isinstance(redirect, Redirect)
+        assert isinstance(route(urljoin(path, redirect.location), INDEXES, DEFAULT), LegacyJSON)
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/nope/simple/requests/",
@@ -104,6 +189,25 @@ def test_a_path_means(path: str, expected: Route) -> None:
         "//simple/requests/",
         "/%2e/simple/requests/",
         "/root%2Fpypi/simple/requests/",
+        "/root/pypi/json",
+        "/team/dev/json",
+        "/nope/pypi/requests/json",
+        "/pypi/requests",
+        "/pypi/requests/",
+        "/pypi/-x/json",
+        "/pypi/..%2f..%2fetc/json",
+        "/pypi/%2e%2e/json",
+        "/pypi/a%0Ab/json",
+        "/pypi/x/a%2Fb/json",
+        "/pypi/x/1.0%00/json",
+        "/pypi/x/caf%C3%A9/json",
+        "/pypi/x/ /json",
+        "/pypi/x/../json",
+        "/pypi/x/" + "1" * 200 + "/json",
+        "/pypi/x/1.0/more/json",
+        "/simple/requests/1.0/json",
+        "/requests/1.0/json",
+        "/pypi/x/jsonp",
     ],
 )
 def test_nothing_is_there(path: str) -> None:
@@ -149,6 +253,10 @@ def test_any_path_has_a_meaning(path: str) -> None:
         case ProjectPage(index, name):
             assert index in INDEXES
             assert name == name.lower()
+        case LegacyJSON(index, name, version):
+            assert index in INDEXES
+            assert name == name.lower()
+            assert version is None or version.isascii()
         case FilePath(index, segments):
             assert index in INDEXES
             assert not {"", ".", ".."} & set(segments)

@@ -1,0 +1,95 @@
+"""What a client calls this server: the base of the absolute links that it gets.
+
+Pages have relative links and need none of this; legacy JSON needs it. The address is taken from, in this order:
+`public_url` if it is configured; the X-Forwarded-* headers of a proxy that is trusted; the Host header and the
+connection's scheme. All of it but the configured one is text that a client may have written, so it is held to a grammar
+and refused (400) where it doesn't fit, and it gets into nobody's answer but that client's.
+
+Of a forwarded header with several values the last one counts: it is the one that the trusted proxy itself wrote. A
+client on a Unix socket has no address and is never taken for a trusted proxy: such a proxy passes Host on, and where
+the scheme or a prefix differs, `public_url` is due.
+
+A pure function over header text. It knows no requests and no indexes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from pypicache.errors import BadRequest, one_line
+
+Network = IPv4Network | IPv6Network
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(
+    rf"(?P<name>{_LABEL}(?:\.{_LABEL})*\.?)(?::(?P<port>[0-9]{{1,5}}))?"
+    r"|\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\](?::(?P<port6>[0-9]{1,5}))?",
+    re.ASCII,
+)
+_PREFIX = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~+-]{1,100}){1,10}/?|/?", re.ASCII)
+_MAX_NAME = 253
+_MAX_PORT = 65_535
+
+
+def base_url(
+    headers: Mapping[str, str],
+    *,
+    scheme: str,
+    peer: str | None,
+    public_url: str | None = None,
+    trusted: Sequence[Network] = (),
+) -> str:
+    """The root of this server as the client sees it, ending in `/`.
+
+    `headers` is looked up by Host and X-Forwarded-Host, -Proto and -Prefix (a case-insensitive mapping); `scheme` is the
+    connection's own, `peer` its address. Raises BadRequest when there is no address to be had.
+    """
+    if public_url is not None:
+        return public_url
+    host, prefix = headers.get("Host"), ""
+    if trusted and _is_trusted(peer, trusted):
+        host = _last(headers, "X-Forwarded-Host") or host
+        scheme = (_last(headers, "X-Forwarded-Proto") or scheme).lower()
+        prefix = _last(headers, "X-Forwarded-Prefix") or ""
+        if scheme not in {"http", "https"}:
+            raise BadRequest(f"X-Forwarded-Proto is {one_line(scheme, 40)}, neither http nor https")
+        if not _PREFIX.fullmatch(prefix):
+            raise BadRequest("X-Forwarded-Prefix isn't a plain path")
+    if host is None or not valid_host(host):
+        raise BadRequest(
+            "the Host header names no host" if host is None else f"no host is called {one_line(host, 80)}"
+        )
+    return f"{scheme}://{host}{prefix.rstrip('/')}/"
+
+
+def valid_host(text: str) -> bool:
+    """Whether this is a host with or without a port (RFC 9110 section 7.2), as it stands in links and nothing else."""
+    match = _HOST.fullmatch(text)
+    if match is None:
+        return False
+    port = match["port"] or match["port6"]
+    if port is not None and not 0 < int(port) <= _MAX_PORT:
+        return False
+    if match["ipv6"] is None:
+        return len(match["name"]) <= _MAX_NAME
+    try:
+        return isinstance(ip_address(match["ipv6"]), IPv6Address)
+    except ValueError:
+        return False
+
+
+def _is_trusted(peer: str | None, trusted: Sequence[Network]) -> bool:
+    try:
+        address = ip_address((peer or "").partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return any(address in network for network in trusted)
+
+
+def _last(headers: Mapping[str, str], name: str) -> str | None:
+    """The last of the header's values, or None when it is absent or empty."""
+    return headers.get(name, "").rpartition(",")[2].strip(" \t") or None
