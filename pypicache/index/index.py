@@ -81,9 +81,7 @@ class Index:
         self._offline = offline
         self._making: dict[str, asyncio.Task[Rendering]] = {}
         self._tasks = Tasks()
-        self._notes = Notes(
-            index=name, links=links, facts=facts, sidecars=sidecars, tasks=self._tasks, clock=clock
-        )
+        self._notes = Notes(index=name, links=links, facts=facts, tasks=self._tasks, clock=clock)
         self._locator = Locator(index=name, catalog=catalog, offload=offload, remember=self._notes.keep)
 
     async def __aenter__(self) -> Self:
@@ -190,25 +188,37 @@ class Index:
             return await self._whole(path, project, origin, located, record)
         if (kept := await sidecars.kept(project, listed)) is not None:
             return Opened(listed.filename + SIDECAR, kept, Outcome.HIT, collapsed=False, immutable=True)
-        failure: PypicacheError | None = None
-        if listed.has_sidecar:
+        if not listed.has_sidecar:
+            return await self._made_sidecar(path, project, origin, located, sidecars)
+        try:
+            # A record can't tell whether the wheel has been replaced, unless the page gives the sidecar's hash.
+            known = record if sidecar_of(listed).hashes else None
+            theirs = await self._whole(path, project, origin, located, known)
+        except (UpstreamError, IntegrityError) as failure:
             try:
-                # A record can't tell whether the wheel has been replaced, unless the page gives the sidecar's hash.
-                known = record if sidecar_of(listed).hashes else None
-                return await self._whole(path, project, origin, located, known)
-            except (UpstreamError, IntegrityError) as error:
-                failure = error
+                return await self._made_sidecar(path, project, origin, located, sidecars)
+            except PypicacheError:
+                # The page promised one, so "there is none" isn't an answer: how the mirrors failed is.
+                raise failure from None
+        await sidecars.adopt(project, listed, theirs.content.sha256)
+        return theirs
+
+    async def _made_sidecar(
+        self,
+        path: tuple[str, ...],
+        project: ProjectName,
+        origin: str,
+        located: Located,
+        sidecars: Sidecars,
+    ) -> Opened:
+        listed = located.file
         wheel = (*path[:-1], listed.filename)
 
         async def open_wheel() -> Content:
             known = self._notes.record(wheel)
             return (await self._open(wheel, project, origin, located, known, sidecar=False)).content
 
-        try:
-            made = await sidecars.open(project, origin, listed, open_wheel)
-        except PypicacheError as error:
-            # Where the page promised one, "there is none" isn't an answer: how the mirrors failed is.
-            raise failure or error from None
+        made = await sidecars.open(project, origin, listed, open_wheel)
         content, outcome = made.content, Outcome.MISS if made.made else Outcome.HIT
         if made.made and not made.collapsed:
             self._notes.remember(path, project, origin, listed, content.sha256, content.size, sidecar=True)
@@ -240,9 +250,8 @@ class Index:
         file = sidecar_of(listed) if sidecar else listed
         remembered = record if record is not None and record.digests == file.hashes else None
         sha256 = file.sha256 or (remembered.sha256 if remembered else None)
-        stored = self._library.stored(
-            sha256, remembered.size if remembered and remembered.sha256 == sha256 else None
-        )
+        known = remembered is not None and remembered.sha256 == sha256
+        stored = self._library.stored(sha256, remembered.size if remembered and known else file.size)
         immutable = bool(listed.best_digest)
         if stored is not None:
             if remembered is None or remembered.sha256 is None:

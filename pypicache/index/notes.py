@@ -1,20 +1,23 @@
 """What is written down once a file or sidecar is there: the record that its link needs, and what its page didn't say.
 
-Writing is nobody's wait: it goes on behind the answer. It decides nothing about what is served.
+Writing is nobody's wait: it goes on behind the answer, and `flush` lets it end before all ends. It decides nothing
+about what is served.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from pypicache.index.facts import Facts
 from pypicache.index.locate import sidecar_of
 from pypicache.index.reader import Content
-from pypicache.index.sidecars import Sidecars
 from pypicache.index.tasks import Tasks
 from pypicache.simple.model import File, ProjectName
 from pypicache.store.links import LinkRecord, LinkStore
+
+PATIENCE = 2.0
+"""Seconds that a disk which hangs may hold up the end."""
 
 
 class Notes:
@@ -26,14 +29,13 @@ class Notes:
         index: str,
         links: LinkStore,
         facts: Facts,
-        sidecars: Sidecars | None,
         tasks: Tasks,
         clock: Callable[[], float],
     ) -> None:
         self._index = index
         self._links = links
         self._facts = facts
-        self._sidecars = sidecars
+        self._writing: set[asyncio.Task[None]] = set()
         self._tasks = tasks
         self._clock = clock
         self._keeping: dict[LinkRecord, asyncio.Task[None]] = {}
@@ -67,8 +69,9 @@ class Notes:
             digests=file.hashes,
             stored_at=self._clock(),
         )
-        work = self._write(record, project, listed, sidecar=sidecar)
-        self._tasks.start(work, name=f"record of {file.filename}")
+        self.keep(record)
+        if not sidecar:
+            self._start(self._facts.learn_file(project, listed, sha256=sha256, size=size), file.filename)
 
     def remember_when_done(
         self,
@@ -89,20 +92,20 @@ class Notes:
 
         self._tasks.start(wait(), name=f"link of {path[-1]}")
 
-    async def _write(self, record: LinkRecord, project: ProjectName, listed: File, *, sidecar: bool) -> None:
-        if not sidecar:
-            await self._facts.learn_file(project, listed, sha256=record.sha256, size=record.size)
-        elif self._sidecars is not None and record.sha256 is not None:
-            await self._sidecars.adopt(project, listed, record.sha256)
-        self.keep(record)
-
     def keep(self, record: LinkRecord) -> None:
         """Write the record behind, unless the same one is being written."""
         if record not in self._keeping:
-            task = self._tasks.start(self._links.put(record), name=f"link record of {record.filename}")
+            task = self._start(self._links.put(record), record.filename)
             self._keeping[record] = task
             task.add_done_callback(lambda _: self._keeping.pop(record, None))
 
     async def flush(self) -> None:
-        """Wait for the records under way: the next process wants what was said of a file last, and they are small."""
-        await asyncio.gather(*self._keeping.values(), return_exceptions=True)
+        """Wait until what there is to note is noted: the next process wants it, and it is little. `PATIENCE` at most."""
+        if self._writing:
+            await asyncio.wait(set(self._writing), timeout=PATIENCE)
+
+    def _start(self, work: Coroutine[object, object, None], filename: str) -> asyncio.Task[None]:
+        task = self._tasks.start(work, name=f"record of {filename}")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return task

@@ -43,6 +43,7 @@ from pypicache.index.catalog import ANSWER_WITHIN
 from pypicache.index.extract import Extractor, Found
 from pypicache.index.facts import Facts
 from pypicache.index.locate import SIDECAR, sidecar_of
+from pypicache.index.lru import ByteLRU
 from pypicache.index.reader import Content, Stored
 from pypicache.index.tasks import Tasks
 from pypicache.index.unstored import Unstored
@@ -53,6 +54,9 @@ from pypicache.store.blobs import BlobStore
 from pypicache.upstream.source import Source
 
 _ABSENT = frozenset({404, 410})
+
+ADOPTED = 1 << 20
+"""Bytes of memory of which sidecars have been learned from."""
 
 OpenWheel = Callable[[], Awaitable[Content]]
 """Opens the wheel itself, downloading it if need be; the caller closes it."""
@@ -92,6 +96,7 @@ class Sidecars:
         self._offline = offline
         self._answer_within = answer_within
         self._flights: dict[tuple[Digest | None, str], asyncio.Task[bytes]] = {}
+        self._adopted: ByteLRU[tuple[str, str | None], bool] = ByteLRU(ADOPTED)
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Self:
@@ -136,10 +141,10 @@ class Sidecars:
             raise UpstreamError("", f"the metadata of {file.filename} isn't there yet", retry_after=2)
         return Sidecar(self._content(flight.result()), made=True, collapsed=collapsed)
 
-    async def adopt(self, project: ProjectName, file: File, sha256: str) -> None:
+    async def adopt(self, project: ProjectName, file: File, sha256: str | None) -> None:
         """Learn from a sidecar that a mirror had, and that is stored: what is in it, and its hash if the page doesn't say."""
-        fact = (await self._facts.of(project)).of(file)
-        blob = self._store.open(sha256) if fact.sidecar != sha256 else None
+        key = (f"{file.best_digest} {file.filename} {sidecar_of(file).best_digest}", sha256)
+        blob = self._store.open(sha256) if sha256 is not None and self._adopted.get(key) is None else None
         if blob is None:
             return
         try:
@@ -147,9 +152,12 @@ class Sidecars:
             news: dict[str, str | int | bool | None] = {"requires_python": _missing(file, data)}
             if not sidecar_of(file).hashes:
                 news |= {"sidecar": sha256, "sidecar_size": blob.size, "checked": True}
+        except OSError:
+            return  # whoever reads it to a client will say what is wrong with the disk
         finally:
             blob.close()
         await self._facts.learn(project, file, **news)
+        self._adopted.put(key, value=True, weight=400)
 
     def _has_wheel(self, sha256: str | None) -> bool:
         blob = self._store.open(sha256) if sha256 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import shutil
 import socket
 import threading
 import time
@@ -171,6 +172,19 @@ def test_headers_and_conditions_of_a_stored_file(origin: Origin, daemon: Make) -
     head = get(url, method="HEAD")
     assert (head.status, head.headers["content-length"], head.body) == (200, str(size), b"")
     assert len(origin.gets(item.filename)) == 1
+
+
+def test_a_cut_blob_without_its_link_record_is_fetched_again(origin: Origin, daemon: Make) -> None:
+    """The page's own size gives it away, before there is a record and after it was lost."""
+    item = wheel("cut", "1.0", size=300_000)
+    origin.add(item)
+    running = daemon(config_for(origin))
+    url = running.link(item)
+    get(url)
+    running.stop()
+    shutil.rmtree(running.cache / "links")
+    next(running.cache.glob(f"blobs/sha256/*/*/{item.sha256}")).write_bytes(item.data[:1000])
+    assert get(running.start().url + urlsplit(url).path).body == item.data
 
 
 def test_ranges_of_a_cold_file(origin: Origin, daemon: Make) -> None:
