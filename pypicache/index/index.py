@@ -240,8 +240,9 @@ class Index:
         file = sidecar_of(listed) if sidecar else listed
         remembered = record if record is not None and record.digests == file.hashes else None
         sha256 = file.sha256 or (remembered.sha256 if remembered else None)
+        # The size tells a blob that was cut short from the file, before anything of it is sent.
         stored = self._library.stored(
-            sha256, remembered.size if remembered and remembered.sha256 == sha256 else None
+            sha256, remembered.size if remembered and remembered.sha256 == sha256 else file.size
         )
         immutable = bool(listed.best_digest)
         if stored is not None:
