@@ -251,6 +251,7 @@ class Index:
         remembered = record if record is not None and record.digests == file.hashes else None
         sha256 = file.sha256 or (remembered.sha256 if remembered else None)
         known = remembered is not None and remembered.sha256 == sha256
+        # The size tells a blob that was cut short from the file, before anything of it is sent.
         stored = self._library.stored(sha256, remembered.size if remembered and known else file.size)
         immutable = bool(listed.best_digest)
         if stored is not None:
