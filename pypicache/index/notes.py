@@ -37,10 +37,12 @@ class Notes:
         self._tasks = tasks
         self._clock = clock
         self._keeping: dict[LinkRecord, asyncio.Task[None]] = {}
+        self._unwritten: dict[str, LinkRecord] = {}
 
     def record(self, path: tuple[str, ...]) -> LinkRecord | None:
-        """What is remembered of the link."""
-        return self._links.get(self._index, "/".join(path))
+        """What is remembered of the link: also what isn't on the disk yet, or a file just fetched would be fetched again."""
+        key = "/".join(path)
+        return self._unwritten.get(key) or self._links.get(self._index, key)
 
     def remember(
         self,
@@ -67,6 +69,7 @@ class Notes:
             digests=file.hashes,
             stored_at=self._clock(),
         )
+        self._unwritten[record.path] = record
         work = self._write(record, project, listed, sidecar=sidecar)
         self._tasks.start(work, name=f"record of {file.filename}")
 
@@ -90,11 +93,15 @@ class Notes:
         self._tasks.start(wait(), name=f"link of {path[-1]}")
 
     async def _write(self, record: LinkRecord, project: ProjectName, listed: File, *, sidecar: bool) -> None:
-        if not sidecar:
-            await self._facts.learn_file(project, listed, sha256=record.sha256, size=record.size)
-        elif self._sidecars is not None and record.sha256 is not None:
-            await self._sidecars.adopt(project, listed, record.sha256)
-        self.keep(record)
+        try:
+            if not sidecar:
+                await self._facts.learn_file(project, listed, sha256=record.sha256, size=record.size)
+            elif self._sidecars is not None and record.sha256 is not None:
+                await self._sidecars.adopt(project, listed, record.sha256)
+            self.keep(record)
+            await asyncio.shield(self._keeping[record])
+        finally:
+            self._unwritten.pop(record.path, None)
 
     def keep(self, record: LinkRecord) -> None:
         """Write the record behind, unless the same one is being written."""
