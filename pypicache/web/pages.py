@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from pypicache.errors import PypicacheError
 from pypicache.index.index import Index
@@ -14,8 +15,13 @@ from pypicache.simple.negotiate import negotiate, negotiate_coding
 from pypicache.web.errors import response_to
 from pypicache.web.headers import PAGE_CACHE_CONTROL, VARY, age, cache_status, joined
 
+log = logging.getLogger(__name__)
+
 CODINGS = ("zstd", "gzip")
 """What pages are compressed with, the preferred coding first."""
+
+PIECE = 256 << 10
+"""Bytes of a page that are handed to the connection at a time."""
 
 
 class Pages:
@@ -55,4 +61,19 @@ class Pages:
         answer["Content-Type"] = representation.content_type
         if coding != "identity":
             answer["Content-Encoding"] = coding
-        return web.Response(body=made.body, headers=answer)
+        if len(made.body) <= PIECE or request.method == hdrs.METH_HEAD:
+            return web.Response(body=made.body, headers=answer)
+        return await _stream(request, made.body, answer)
+
+
+async def _stream(request: web.BaseRequest, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    """The answer in pieces: the connection copies what it is given, and a slow client must not cost a whole page."""
+    response = web.StreamResponse(headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    try:
+        for start in range(0, len(body), PIECE):
+            await response.write(memoryview(body)[start : start + PIECE])
+    except ConnectionError as error:
+        log.debug("connection lost in the middle of %s: %s", request.path, error)
+    return response

@@ -76,6 +76,22 @@ class Server(web.Server):
         """A connection's protocol."""
         return Protocol(self, loop=self._loop, **self._kwargs)
 
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's signature
+        """Let running responses finish; after `timeout` seconds, break off those that haven't.
+
+        aiohttp would wait that long once more, for handlers that don't notice.
+        """
+        breaking = None if timeout is None else self._loop.call_later(timeout, self._break_off)
+        try:
+            await super().shutdown(timeout)
+        finally:
+            if breaking is not None:
+                breaking.cancel()
+
+    def _break_off(self) -> None:
+        for transport in tuple(self._connections.values()):
+            transport.abort()
+
     def _request(
         self,
         message: RawRequestMessage,
