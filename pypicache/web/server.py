@@ -105,6 +105,9 @@ class Server(web.Server):
             refusal = f"HTTP/{version.major}.{version.minor} is not spoken here"
         if refusal or message is ERROR:  # answered in the version that is spoken (RFC 9112 section 2.3)
             message = message._replace(version=HttpVersion11, should_close=True)
+        elif message.upgrade and message.headers.get("Upgrade", "").lower() not in {"websocket", "tcp"}:
+            # aiohttp loses what was pipelined after an upgrade that it doesn't know; the client must be told to ask again.
+            message = message._replace(should_close=True)
         request = Request(message, payload, protocol, writer, task, self._loop)
         request.began = time.perf_counter()
         request.refusal = refusal
