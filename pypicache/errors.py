@@ -87,12 +87,20 @@ class ProjectNotFound(NotFound):
     """Every mirror that answered says there is no such project.
 
     `confirmed` when that is final: two mirrors say so, or none is left that could know better. `origins` are the
-    mirrors that said so.
+    mirrors that said so. `age` is how many seconds ago they did; None when they were asked for this very answer.
     """
 
-    def __init__(self, message: str, *, confirmed: bool = False, origins: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        confirmed: bool = False,
+        origins: Sequence[str] = (),
+        age: float | None = None,
+    ) -> None:
         self.confirmed = confirmed
         self.origins = tuple(origins)
+        self.age = age
         super().__init__(message)
 
 

@@ -11,7 +11,6 @@ import logging
 import sys
 from typing import Literal, Protocol
 
-from pypicache.errors import one_line
 from pypicache.events import (
     DigestChanged,
     Event,
@@ -67,26 +66,10 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
-class _OneLine(logging.Filter):
-    """Malformed requests reach aiohttp's logger with a traceback each: anyone could flood the log. One line will do."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and record.name == "aiohttp.server":
-            error = record.exc_info[1]
-            record.msg, record.args, record.exc_info = (
-                "request refused: %s",
-                (one_line(str(error), 200),),
-                None,
-            )
-            record.levelno, record.levelname = logging.WARNING, "WARNING"
-        return True
-
-
 def setup(settings: Settings) -> None:
     """Send the log to standard error, in the configured form."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if settings.format == "json" else _TextFormatter())
-    handler.addFilter(_OneLine())
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
 

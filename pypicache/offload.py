@@ -47,7 +47,7 @@ class Offload:
         self._thread_limit = thread
         self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="offload")
-        self._process: ProcessPoolExecutor | None = None
+        self._process: tuple[ProcessPoolExecutor, asyncio.Future[None]] | None = None
         self._busy = 0
         self._ending: asyncio.TimerHandle | None = None
 
@@ -86,26 +86,43 @@ class Offload:
         if self._ending is not None:
             self._ending.cancel()
             self._ending = None
-        if self._process is None:
-            self._process = ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
-            )
+        loop = asyncio.get_running_loop()
         self._busy += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._process, _call, work, args, kwargs)
+            pool, started = self._helper()
+            await asyncio.shield(started)
+            try:
+                future = loop.run_in_executor(pool, _call, work, args, kwargs)
+            except RuntimeError as error:  # somebody found it dead meanwhile
+                raise BrokenExecutor("the helper process has ended") from error
+            return await future
         finally:
             self._busy -= 1
             if not self._busy:
                 self._ending = asyncio.get_running_loop().call_later(self._idle, self._end_process)
+
+    def _helper(self) -> tuple[ProcessPoolExecutor, asyncio.Future[None]]:
+        """The helper process, and when it has been started: in the thread, since that takes 10 ms."""
+        if self._process is None:
+            pool = ProcessPoolExecutor(
+                1, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+            )
+            started = asyncio.get_running_loop().run_in_executor(self._thread, _start, pool)
+            self._process = (pool, started)
+        return self._process
 
     def _end_process(self) -> None:
         if self._ending is not None:
             self._ending.cancel()
             self._ending = None
         if self._process is not None:
-            self._process.shutdown(wait=False, cancel_futures=True)
+            self._process[0].shutdown(wait=False, cancel_futures=True)
             self._process = None
+
+
+def _start(pool: ProcessPoolExecutor) -> None:
+    """Have the pool start its process: it does so at the first piece of work."""
+    pool.submit(_ignore_interrupts)
 
 
 def _call(work: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:

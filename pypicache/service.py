@@ -45,9 +45,10 @@ from pypicache.upstream.lists import ListClient
 from pypicache.upstream.mirrors import Mirrors
 from pypicache.upstream.wire import Wire
 from pypicache.web.access import AccessLog
-from pypicache.web.app import Edge, build_app
+from pypicache.web.app import Edge
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
+from pypicache.web.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -85,13 +86,11 @@ async def _serve(config: schema.Config) -> int:
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         edge = await stack.enter_async_context(service(config))
-        runner = web.AppRunner(
-            build_app(edge),
-            handle_signals=False,
-            access_log=None,
-            keepalive_timeout=config.server.keepalive_timeout,
-            shutdown_timeout=config.server.shutdown_timeout,
-        )
+        access = None
+        if config.log.access:
+            access = await stack.enter_async_context(AccessLog(sys.stderr.write))
+        server = Server(edge.handle, access=access, keepalive_timeout=config.server.keepalive_timeout)
+        runner = web.ServerRunner(server, shutdown_timeout=config.server.shutdown_timeout)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         log.info(
@@ -106,7 +105,7 @@ async def _serve(config: schema.Config) -> int:
     return 0
 
 
-async def _listen(runner: web.AppRunner, address: schema.Listen) -> None:
+async def _listen(runner: web.BaseRunner, address: schema.Listen) -> None:
     try:
         if address.unix is not None:
             address.unix.unlink(missing_ok=True)
@@ -218,9 +217,6 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                     offline=settings.offline,
                 )
             )
-        access = None
-        if config.log.access:
-            access = await stack.enter_async_context(AccessLog(sys.stderr.write))
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
         legacy_pages = LegacyPages(
             legacy=legacy,
@@ -233,7 +229,6 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             default=config.default_index,
             clock=clock,
             disk=senders,
-            access=access,
             legacy=legacy_pages,
             lists=ListPages(lists=lists, disk=senders, clock=clock),
         )

@@ -72,7 +72,7 @@ class Daemon:
     """One daemon, startable and stoppable many times over the same cache. As a context manager it is started.
 
     `config` lacks nothing if it lacks `server.listen` (any free port on loopback) and `cache.dir` (`folder/cache`).
-    `wrapper` goes before the command: `["prlimit", "--nofile=64"]`.
+    `wrapper` goes before the command: `["prlimit", "--nofile=64"]`; `module` is run in place of the package.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Daemon:
         *,
         env: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
+        module: str = "pypicache",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -96,6 +97,7 @@ class Daemon:
         """Where it listens, without a slash at the end; empty before the first start."""
         self._env = dict(env or {})
         self._wrapper = list(wrapper)
+        self._module = module
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[str] = []
@@ -134,7 +136,7 @@ class Daemon:
             raise RuntimeError("it runs already")
         self.write_config()
         seen = len(self._lines)
-        command = [*self._wrapper, sys.executable, "-m", "pypicache", "serve", "-c", str(self.config_file)]
+        command = [*self._wrapper, sys.executable, "-m", self._module, "serve", "-c", str(self.config_file)]
         self._process = subprocess.Popen(
             command,
             cwd=self.folder,

@@ -165,7 +165,8 @@ class Catalog:
         self, project: ProjectName, entry: Entry, outcome: Outcome, *, collapsed: bool = False
     ) -> Page:
         if entry.page_digest is None:
-            raise ProjectNotFound(f"{self.index} has no project {project}")
+            age = self._clock() - entry.checked_at if outcome is Outcome.HIT else None
+            raise ProjectNotFound(f"{self.index} has no project {project}", age=age)
         data = await self._shelf.page(entry.page_digest)
         if data is None:
             # The entry outlived its page (evicted, or damaged on disk): as if nothing were held.

@@ -160,17 +160,22 @@ class Index:
         project, origin, located = await self._locator.locate(path, records)
         return await self._open(path, project, origin, located, record, sidecar=False)
 
-    async def size_of(self, path: tuple[str, ...]) -> tuple[File, int | None]:
-        """The file at that path and its size, without downloading it. Raises as `open_file` does."""
+    async def facts_of(self, path: tuple[str, ...]) -> tuple[File, int | None, str | None]:
+        """The file at that path, its size and its SHA-256, as far as they are known without downloading it.
+
+        Raises as `open_file` does.
+        """
         record = self._notes.record(path)
         project, origin, located = await self._locator.locate(path, [record] if record is not None else ())
         file = located.file
-        size = file.size
-        if size is None and record is not None:
-            size = record.size
+        remembered = record if record is not None and record.digests == file.hashes else None
+        sha256, size = file.sha256, file.size
+        if remembered is not None:
+            sha256 = sha256 or remembered.sha256
+            size = remembered.size if size is None else size
         if size is None and not self._offline:
             size = await self._library.size_of(file, self._source.copies(project, file, origin))
-        return file, size
+        return file, size, sha256
 
     async def _open_sidecar(
         self,

@@ -17,7 +17,7 @@ from pypicache.index.entry import Outcome, Page
 from pypicache.index.locate import SIDECAR, Located, find, project_of_path
 from pypicache.index.lru import ByteLRU
 from pypicache.offload import Offload
-from pypicache.simple.links import project_candidates
+from pypicache.simple.links import LIKELY, project_candidates
 from pypicache.simple.model import File, ProjectName
 from pypicache.store.links import LinkRecord
 
@@ -25,9 +25,6 @@ OK = "ok"
 """The verdict on a file that was handed out; any other one is the reason why not, after one of these words."""
 
 _REMOVED, _REFUSED = "removed: ", "refused: "
-
-CANDIDATES = 6
-"""How many projects a file name without a record is looked for in: each may cost a question upstream."""
 
 
 class Locator:
@@ -53,7 +50,7 @@ class Locator:
         if records:
             return await self._recorded(path, records)
         named = project_of_path(path)
-        candidates = (named,) if named is not None else project_candidates(path[-1])[:CANDIDATES]
+        candidates = (named,) if named is not None else project_candidates(path[-1])[:LIKELY]
         failure: UpstreamError | None = None
         for project in await self._known_first(candidates):
             try:

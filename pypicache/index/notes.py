@@ -39,10 +39,12 @@ class Notes:
         self._tasks = tasks
         self._clock = clock
         self._keeping: dict[LinkRecord, asyncio.Task[None]] = {}
+        self._unwritten: dict[str, LinkRecord] = {}
 
     def record(self, path: tuple[str, ...]) -> LinkRecord | None:
-        """What is remembered of the link."""
-        return self._links.get(self._index, "/".join(path))
+        """What is remembered of the link: also what isn't on the disk yet, or a file just fetched would be fetched again."""
+        key = "/".join(path)
+        return self._unwritten.get(key) or self._links.get(self._index, key)
 
     def remember(
         self,
@@ -69,9 +71,8 @@ class Notes:
             digests=file.hashes,
             stored_at=self._clock(),
         )
-        self.keep(record)
-        if not sidecar:
-            self._start(self._facts.learn_file(project, listed, sha256=sha256, size=size), file.filename)
+        self._unwritten[record.path] = record
+        self._start(self._write(record, project, listed, sidecar=sidecar), file.filename)
 
     def remember_when_done(
         self,
@@ -91,6 +92,15 @@ class Notes:
             self.remember(path, project, origin, listed, sha256, content.size, sidecar=sidecar)
 
         self._tasks.start(wait(), name=f"link of {path[-1]}")
+
+    async def _write(self, record: LinkRecord, project: ProjectName, listed: File, *, sidecar: bool) -> None:
+        try:
+            if not sidecar:
+                await self._facts.learn_file(project, listed, sha256=record.sha256, size=record.size)
+            self.keep(record)
+            await asyncio.shield(self._keeping[record])
+        finally:
+            self._unwritten.pop(record.path, None)
 
     def keep(self, record: LinkRecord) -> None:
         """Write the record behind, unless the same one is being written."""

@@ -7,7 +7,6 @@ want them to be. It holds no pages and decides nothing about age; it knows no HT
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from pypicache.events import DigestChanged, Observer, PageRefreshed, Withdrawn
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Entry
 from pypicache.index.merging import Settled, Told, renew, review
+from pypicache.index.shelf import digest_of
 from pypicache.offload import Offload
 from pypicache.rules.absence import Absence, weigh
 from pypicache.rules.freshness import Windows
@@ -104,7 +104,7 @@ class Refresher:
         except ProjectNotFound:
             return self._absent(), None
         assert isinstance(answer, Listing), "unchanged, compared with nothing"
-        entry = self._entry(answer, hashlib.sha256(answer.page).hexdigest(), None, _Round())
+        entry = self._entry(answer, await digest_of(answer.page), None, _Round())
         self._tell(project, entry, changed=True, seconds=self._clock() - began)
         return entry, answer.page
 

@@ -22,7 +22,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of every ETag: another way to render makes other ETags. Raise it when a rendering changes."""
 
 GZIP_LEVEL = 6

@@ -6,6 +6,7 @@ a page rewrites a few hundred bytes and an unchanged page is never written again
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 import msgspec
@@ -20,6 +21,21 @@ ENTRIES = 4 << 20
 
 PAGES = 48 << 20
 """Bytes of pages held in memory."""
+
+
+HASH_INLINE = 256 << 10
+"""Bytes that are hashed on the event loop; more are hashed in a thread, which hashlib lets run beside it."""
+
+
+async def digest_of(page: bytes) -> str:
+    """The SHA-256 that names a page, in hexadecimal."""
+    if len(page) <= HASH_INLINE:
+        return _sha256(page)
+    return await asyncio.to_thread(_sha256, page)
+
+
+def _sha256(page: bytes) -> str:
+    return hashlib.sha256(page).hexdigest()
 
 
 class Shelf:
@@ -52,7 +68,7 @@ class Shelf:
         """The page of that digest; None when it isn't there any more."""
         data = self._pages.get(digest)
         if data is None and (data := await self._store.get(_page_key(digest))) is not None:
-            if hashlib.sha256(data).hexdigest() != digest:
+            if await digest_of(data) != digest:
                 return None
             self._pages.put(digest, data, len(data))
         return data

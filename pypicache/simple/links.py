@@ -2,7 +2,7 @@
 
 A file stands below `packages/` at the path that it has at its origin after the first `packages/`
 there, so a link maps to and from the origin by prefix alone. Where the origin has no such segment, or
-its path isn't safe to repeat, the file stands at `-/{project}/{filename}`.
+its path isn't safe to repeat, or the file's name doesn't tell its project, it stands at `-/{project}/{filename}`.
 
 Nothing here knows which index a link belongs to, nor whether the file exists.
 """
@@ -23,9 +23,14 @@ MAX_PATH = 2000
 OWN = "-"
 """The first segment of paths that no origin gave."""
 
+LIKELY = 6
+"""Projects that a file name without more to go by is looked for in: each may cost a question upstream."""
+
 _PLAIN = re.compile(r"(?:(?!\.\.?/)[A-Za-z0-9._~!$&'()*+,;=:@-]+/)*(?!\.\.?\Z)[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 _URL_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]+")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_SEPARATORS = re.compile(r"[-_.]+")
+_TAILS = tuple(f"-{digit}" for digit in range(10))  # a hyphen and a version: by far the most names
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 
 
@@ -39,9 +44,19 @@ def packages_path(project: ProjectName, file_url: str, filename: str) -> str:
         else:
             segments = decode_path(path) if _URL_PATH.fullmatch(path) else None
             last = segments[-1] if segments and segments[0] != OWN else None
-        if last == filename and len(path) <= MAX_PATH:
+        if last == filename and len(path) <= MAX_PATH and _tells(filename, project):
             return path
     return f"{OWN}/{project}/{quote(filename, safe='')}"
+
+
+def _tells(filename: str, project: ProjectName) -> bool:
+    """Whether the file's name leads to its project again: a link is all that a lock file keeps."""
+    size = len(project)
+    if _SEPARATORS.sub("-", filename[:size]).lower() == project and filename[size : size + 2].startswith(
+        _TAILS
+    ):
+        return True
+    return project in project_candidates(filename)[:LIKELY]
 
 
 def _origin_path(file_url: str) -> str | None:

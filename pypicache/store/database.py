@@ -78,16 +78,15 @@ class Database:
             await self._open()
 
     async def read(self, key: str) -> bytes | None:
-        """What is stored there, unchecked. Raises one of `ERRORS`, or Refused for a row that isn't plain bytes."""
+        """What is stored there. Raises one of `ERRORS`, or Refused for a row that isn't plain bytes of ours."""
         cache = self._cache
         if cache is None:
             return None
         try:
-            data: bytes | None = await self._reader.run(functools.partial(cache.get, key))
+            return await self._reader.run(functools.partial(_read, cache, key))
         except ERRORS as error:
             self._note(error, cache)
             raise
-        return data
 
     async def write(self, batch: Mapping[str, Write]) -> None:
         """Store the batch, all of it or nothing. Raises one of `ERRORS`."""
@@ -138,6 +137,17 @@ class Database:
     def _note(self, error: BaseException, cache: object) -> None:
         if bytesdisk.is_corrupt(error) and cache is self._cache:
             self.damaged = True
+
+
+def _read(cache: Any, key: str) -> bytes | None:
+    """What is stored there, its checksum compared; in a thread, since that takes 10 ms for a large page."""
+    data: bytes | None = cache.get(key)
+    if data is None:
+        return None
+    value = bytesdisk.unseal(key, data)
+    if value is None:
+        raise bytesdisk.Refused("its checksum is wrong")
+    return value
 
 
 def _write(cache: Any, batch: Mapping[str, Write], directory: Path, identity: tuple[int, int] | None) -> None:

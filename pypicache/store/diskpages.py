@@ -30,7 +30,7 @@ from typing import Self
 
 from pypicache.errors import StoreError, StoreFull
 from pypicache.events import Observer
-from pypicache.store.bytesdisk import Refused, is_corrupt, is_locked, unseal, why
+from pypicache.store.bytesdisk import Refused, is_corrupt, is_locked, why
 from pypicache.store.database import ERRORS, Database
 from pypicache.store.pending import Pending
 from pypicache.store.trouble import Trouble
@@ -129,7 +129,7 @@ class DiskPageStore:
         if self._clock() < self._blind_until or not _storable(key):
             return None
         try:
-            data = await self._database.read(key)
+            return await self._database.read(key)
         except Refused as error:
             self._damaged_row(key, str(error))
             return None
@@ -140,12 +140,6 @@ class DiskPageStore:
             if self._database.damaged:
                 self._wake.set()
             return None
-        if data is None:
-            return None
-        value = unseal(key, data)
-        if value is None:
-            self._damaged_row(key, "its checksum is wrong")
-        return value
 
     def put(self, values: Mapping[str, bytes], expire: float | None = None) -> None:
         """Queue these; see `PageStore.put`."""

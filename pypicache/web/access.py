@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
+from time import strftime
 from types import TracebackType
 from typing import Self
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractAccessLogger
 
 from pypicache.errors import one_line
+from pypicache.web.request import Request
 
 MAX_PENDING = 64 << 10
 
 
-class AccessLog:
-    """Gathers lines and writes them. Use as an async context manager: leaving writes the rest."""
+class AccessLog(AbstractAccessLogger):
+    """Gathers lines and writes them. Use as an async context manager: leaving writes the rest.
+
+    The server calls `log` when a response has gone out or broken off.
+    """
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -38,14 +43,15 @@ class AccessLog:
     ) -> None:
         self.flush()
 
-    def record(self, request: web.BaseRequest, response: web.StreamResponse, seconds: float) -> None:
-        """Note that the request was answered."""
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Note that the request was answered; `time` is by the event loop's clock, in seconds."""
+        seconds = request.seconds if isinstance(request, Request) else time
         path = one_line(request.rel_url.raw_path)
         outcome = response.headers.get("Cache-Status", "-").removeprefix("pypicache; ")
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        stamp = strftime("%Y-%m-%dT%H:%M:%S%z")
         line = (
             f'{stamp} access {request.remote or "-"} "{request.method} {path}" {response.status}'
-            f' {response.body_length} {seconds * 1000:.1f}ms "{outcome}"\n'
+            f' {sent(request, response)} {seconds * 1000:.1f}ms "{outcome}"\n'
         )
         self._lines.append(line)
         self._size += len(line)
@@ -63,3 +69,17 @@ class AccessLog:
         if lines:
             with contextlib.suppress(OSError):
                 self._write("".join(lines))
+
+
+def sent(request: web.BaseRequest, response: web.StreamResponse) -> int:
+    """The bytes of the body that went out: none to HEAD, and fewer than Content-Length says when it broke off."""
+    if request.method == hdrs.METH_HEAD or response.status == 304:  # noqa: PLR2004 - Not Modified
+        return 0
+    if isinstance(request, Request) and request.sent is not None:
+        return request.sent
+    if isinstance(response, web.Response):
+        return len(response.body) if isinstance(response.body, bytes | bytearray) else 0
+    missing: int | None = getattr(request.writer, "length", None)
+    if missing is not None and response.content_length is not None:
+        return response.content_length - missing
+    return request.writer.output_size

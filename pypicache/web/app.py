@@ -1,26 +1,25 @@
-"""The application: every request goes through `Edge.handle`.
+"""The edge: every request goes through `Edge.handle`.
 
-One catch-all route: the path's meaning is decided by `routes.route`, on the path as it came, and what each
-meaning does stands in one table. Only GET and HEAD are answered, and no request has a body.
+The path's meaning is decided by `routes.route`, on the path as it came, and what each meaning does stands in
+one table. Only GET and HEAD are answered, and no request has a body; so an Expect header asks for nothing that
+would be done (RFC 9110 section 10.1.1), and is ignored.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 
 from aiohttp import hdrs, web
 
-from pypicache.errors import PypicacheError
 from pypicache.index.index import Index
 from pypicache.web import routes
-from pypicache.web.access import AccessLog
 from pypicache.web.errors import plain, response_to
 from pypicache.web.files import Files
+from pypicache.web.headers import VARY
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
-from pypicache.web.pages import VARY, Pages
+from pypicache.web.pages import Pages
 
 _ALLOWED = {hdrs.METH_GET, hdrs.METH_HEAD}
 
@@ -35,7 +34,6 @@ class Edge:
         default: str,
         clock: Callable[[], float],
         disk: Executor,
-        access: AccessLog | None,
         legacy: LegacyPages,
         lists: ListPages,
     ) -> None:
@@ -45,22 +43,15 @@ class Edge:
         self._files = Files(indexes=indexes, disk=disk)
         self._legacy = legacy
         self._lists = lists
-        self._access = access
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, whatever happens, and note it in the access log."""
-        began = time.perf_counter()
+        """Answer one request, whatever happens."""
         try:
-            response = await self._answer(request)
-        except PypicacheError as error:
-            response = response_to(error)
+            return await self._answer(request)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - the edge: a bug is logged there, and told as a 500
-            response = response_to(error)
-        if self._access is not None:
-            self._access.record(request, response, time.perf_counter() - began)
-        return response
+            return response_to(error)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in _ALLOWED:
@@ -103,12 +94,5 @@ class Edge:
                     200, f"pypicache; the default index is at /simple/, the same as /{self._default}/simple/"
                 )
             case routes.NotHere(reason, status):
-                return plain(status, reason)
+                return plain(status, reason, {"Vary": VARY})
         raise AssertionError(f"nobody answers {where}")
-
-
-def build_app(edge: Edge) -> web.Application:
-    """The aiohttp application round the edge."""
-    app = web.Application()
-    app.router.add_route("*", r"/{path:(?s:.*)}", edge.handle)
-    return app

@@ -13,6 +13,7 @@ import math
 from aiohttp import web
 
 from pypicache.errors import PypicacheError, UpstreamError, one_line
+from pypicache.web.headers import of_error
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def response_to(error: Exception) -> web.Response:
     if not isinstance(error, PypicacheError):
         log.error("a bug: %r", error, exc_info=error)
         return plain(500, "internal error; the log has the details")
-    headers = {}
+    headers = of_error(error)
     if error.status == 503:  # noqa: PLR2004 - the status with a header of its own
         asked_for = error.retry_after if isinstance(error, UpstreamError) else None
         wait = RETRY_AFTER if asked_for is None else min(max(1, math.ceil(asked_for)), MAX_RETRY_AFTER)

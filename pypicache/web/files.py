@@ -16,8 +16,13 @@ from pypicache.rules import ranges
 from pypicache.rules.conditional import not_modified
 from pypicache.simple.negotiate import negotiate_coding
 from pypicache.web.errors import plain
-from pypicache.web.headers import IMMUTABLE, REVALIDATE, cache_status
+from pypicache.web.headers import IMMUTABLE, REVALIDATE, cache_status, joined
 from pypicache.web.sender import read_small, send
+
+FILE_TYPE = "application/octet-stream"
+"""All files: a type that says gzip makes clients unpack what they are to hash."""
+
+SIDECAR_TYPE = "text/plain; charset=utf-8"
 
 SMALL = 256 << 10
 """Bytes up to which a verified answer is read at once instead of streamed."""
@@ -41,20 +46,24 @@ class Files:
     async def file(self, request: web.BaseRequest, name: str, path: tuple[str, ...]) -> web.StreamResponse:
         """The file, or the part of it that the client asks for."""
         index = self._indexes[name]
-        if request.method == hdrs.METH_HEAD and not path[-1].endswith(SIDECAR):
-            return await self._head(index, path)
+        sidecar = path[-1].endswith(SIDECAR)
+        if request.method == hdrs.METH_HEAD and not sidecar:
+            return await self._head(request, index, path)
         opened = await index.open_file(path)
         try:
-            if path[-1].endswith(SIDECAR):
-                return await self._sidecar(request, opened)
-            return await self._body(request, opened)
+            return await (self._sidecar if sidecar else self._body)(request, opened)
         finally:
             opened.content.close()
 
-    async def _head(self, index: Index, path: tuple[str, ...]) -> web.StreamResponse:
-        """What a GET would say, from the page's facts: nothing is downloaded. A Range doesn't count (RFC 9110 section 14.2)."""
-        file, size = await index.size_of(path)
-        headers = _headers(file.sha256, immutable=file.best_digest is not None)
+    async def _head(
+        self, request: web.BaseRequest, index: Index, path: tuple[str, ...]
+    ) -> web.StreamResponse:
+        """What a GET would say, from what is known of the file: nothing is downloaded."""
+        file, size, sha256 = await index.facts_of(path)
+        headers = _headers(sha256, immutable=file.best_digest is not None)
+        headers["Cache-Status"] = "pypicache; hit; detail=head"
+        if _unmodified(request, headers):
+            return _unchanged(headers)
         if size is not None:
             headers["Content-Length"] = str(size)
         return web.Response(headers=headers)
@@ -62,16 +71,16 @@ class Files:
     async def _sidecar(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
         size = await opened.content.whole()
         offered = ("gzip",) if size >= WORTH_GZIP else ()
-        coding = negotiate_coding(", ".join(request.headers.getall("Accept-Encoding", [])), offered)
+        coding = negotiate_coding(joined(request, "Accept-Encoding"), offered)
         tag = opened.content.sha256
         if tag is not None and coding != "identity":
             tag = f"{tag}-{coding}"
         headers = _headers(tag, immutable=opened.immutable)
         del headers["Accept-Ranges"]
-        headers["Content-Type"] = "text/plain; charset=utf-8"
+        headers["Content-Type"] = SIDECAR_TYPE
         headers["Vary"] = "Accept-Encoding"
         headers["Cache-Status"] = cache_status(opened.outcome, collapsed=opened.collapsed)
-        if not_modified(request.headers.get("If-None-Match"), headers.get("ETag", "")):
+        if _unmodified(request, headers):
             return _unchanged(headers)
         if coding != "identity":
             headers["Content-Encoding"] = coding
@@ -93,19 +102,26 @@ class Files:
         await content.begun()
         headers = _headers(content.sha256, immutable=opened.immutable)
         headers["Cache-Status"] = cache_status(opened.outcome, collapsed=opened.collapsed)
-        etag = headers.get("ETag")
-        if etag is not None and not_modified(request.headers.get("If-None-Match"), etag):
+        if _unmodified(request, headers):
             return _unchanged(headers)
         extent: ranges.Extent = ranges.Whole()
-        if content.size is not None:
+        # A Range counts for GET only (RFC 9110 section 14.2).
+        if content.size is not None and request.method == hdrs.METH_GET:
             extent = ranges.resolve(
-                request.headers.get("Range"), request.headers.get("If-Range"), size=content.size, etag=etag
+                joined(request, "Range"),
+                joined(request, "If-Range"),
+                size=content.size,
+                etag=headers.get("ETag"),
             )
         if isinstance(extent, ranges.Unsatisfiable):
             return plain(
                 416,
                 "no such bytes",
-                {"Content-Range": ranges.content_range(extent), "Accept-Ranges": "bytes"},
+                {
+                    "Content-Range": ranges.content_range(extent),
+                    "Accept-Ranges": "bytes",
+                    "Cache-Status": headers["Cache-Status"],
+                },
             )
         start, stop, status = 0, content.size, 200
         if isinstance(extent, ranges.Slice):
@@ -128,7 +144,7 @@ class Files:
 
 def _headers(sha256: str | None, *, immutable: bool) -> dict[str, str]:
     headers = {
-        "Content-Type": "application/octet-stream",
+        "Content-Type": FILE_TYPE,
         "Accept-Ranges": "bytes",
         "Cache-Control": IMMUTABLE if immutable else REVALIDATE,
         "X-Content-Type-Options": "nosniff",
@@ -136,6 +152,12 @@ def _headers(sha256: str | None, *, immutable: bool) -> dict[str, str]:
     if sha256 is not None:
         headers["ETag"] = f'"{sha256}"'
     return headers
+
+
+def _unmodified(request: web.BaseRequest, headers: dict[str, str]) -> bool:
+    """Whether the client has it already. Without an ETag nobody can know."""
+    etag = headers.get("ETag")
+    return etag is not None and not_modified(joined(request, "If-None-Match"), etag)
 
 
 def _unchanged(headers: dict[str, str]) -> web.Response:

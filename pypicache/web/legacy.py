@@ -45,14 +45,14 @@ class LegacyPages:
             public_url=self._public_url,
             trusted=self._trusted,
         )
-        coding = negotiate_coding(joined(headers.getall("Accept-Encoding", [])), CODINGS)
+        coding = negotiate_coding(joined(request, "Accept-Encoding"), CODINGS)
         legacy = self._legacy[wanted.index]
         found = await legacy.answer(
             wanted.project,
             wanted.version,
             packages=f"{base}{wanted.root}packages/",
             coding=coding,
-            revalidate=wants_revalidation(joined(headers.getall("Cache-Control", [])), headers.get("Pragma")),
+            revalidate=wants_revalidation(joined(request, "Cache-Control"), headers.get("Pragma")),
         )
         answer = {
             "ETag": found.etag,
@@ -61,7 +61,7 @@ class LegacyPages:
             "Age": str(max(0, int(self._clock() - found.checked_at))),
             "Cache-Status": cache_status(found.outcome, collapsed=found.collapsed),
         }
-        if not_modified(joined(headers.getall("If-None-Match", [])), found.etag):
+        if not_modified(joined(request, "If-None-Match"), found.etag):
             return web.Response(status=304, headers=answer)
         body = await legacy.body(found)
         answer["Content-Type"] = "application/json"

@@ -14,8 +14,7 @@ from pypicache.simple.listing import Part
 from pypicache.simple.negotiate import Representation, negotiate, negotiate_coding
 from pypicache.web.errors import response_to
 from pypicache.web.files import SMALL
-from pypicache.web.headers import PAGE_CACHE_CONTROL, cache_status, joined
-from pypicache.web.pages import VARY
+from pypicache.web.headers import PAGE_CACHE_CONTROL, VARY, cache_status, joined
 from pypicache.web.sender import read_small, send
 
 CODINGS = ("gzip",)
@@ -43,15 +42,15 @@ class ListPages:
         """The list in the form and coding that the client prefers."""
         headers = request.headers
         try:
-            representation = negotiate(joined(headers.getall("Accept", [])), request.query.get("format"))
+            representation = negotiate(joined(request, "Accept"), request.query.get("format"))
         except NotAcceptable as error:
             response = response_to(error)
             response.headers["Vary"] = VARY
             return response
-        coding = negotiate_coding(joined(headers.getall("Accept-Encoding", [])), CODINGS)
+        coding = negotiate_coding(joined(request, "Accept-Encoding"), CODINGS)
         opened = await self._lists[name].open(
             _PARTS[representation.form, coding],
-            revalidate=wants_revalidation(joined(headers.getall("Cache-Control", [])), headers.get("Pragma")),
+            revalidate=wants_revalidation(joined(request, "Cache-Control"), headers.get("Pragma")),
         )
         try:
             return await self._answer(request, opened, representation, coding)
@@ -70,7 +69,7 @@ class ListPages:
             "Age": str(max(0, int(self._clock() - opened.checked_at))),
             "Cache-Status": cache_status(opened.outcome, collapsed=opened.collapsed),
         }
-        if not_modified(joined(request.headers.getall("If-None-Match", [])), etag):
+        if not_modified(joined(request, "If-None-Match"), etag):
             return web.Response(status=304, headers=answer)
         answer["Content-Type"] = representation.content_type
         if coding != "identity":

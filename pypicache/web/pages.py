@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from pypicache.errors import NotAcceptable
+from pypicache.errors import PypicacheError
 from pypicache.index.index import Index
 from pypicache.rules.conditional import not_modified, wants_revalidation
 from pypicache.simple.model import ProjectName
 from pypicache.simple.negotiate import negotiate, negotiate_coding
 from pypicache.web.errors import response_to
-from pypicache.web.headers import CODINGS, PAGE_CACHE_CONTROL, cache_status, joined
+from pypicache.web.headers import CODINGS, PAGE_CACHE_CONTROL, VARY, age, cache_status, joined
 
-VARY = "Accept, Accept-Encoding"
+log = logging.getLogger(__name__)
+
+PIECE = 256 << 10
+"""Bytes of a page that are handed to the connection at a time."""
 
 
 class Pages:
@@ -25,30 +29,48 @@ class Pages:
         self._clock = clock
 
     async def page(self, request: web.BaseRequest, name: str, project: ProjectName) -> web.StreamResponse:
-        """The page in the form and coding that the client prefers."""
-        headers = request.headers
+        """The page in the form and coding that the client prefers; what can't be had depends on them as well."""
         try:
-            representation = negotiate(joined(headers.getall("Accept", [])), request.query.get("format"))
-        except NotAcceptable as error:
+            return await self._page(request, name, project)
+        except PypicacheError as error:
             response = response_to(error)
             response.headers["Vary"] = VARY
             return response
-        coding = negotiate_coding(joined(headers.getall("Accept-Encoding", [])), CODINGS)
+
+    async def _page(self, request: web.BaseRequest, name: str, project: ProjectName) -> web.StreamResponse:
+        headers = request.headers
+        representation = negotiate(joined(request, "Accept"), request.query.get("format"))
+        coding = negotiate_coding(joined(request, "Accept-Encoding"), CODINGS)
         index = self._indexes[name]
-        revalidate = wants_revalidation(joined(headers.getall("Cache-Control", [])), headers.get("Pragma"))
+        revalidate = wants_revalidation(joined(request, "Cache-Control"), headers.get("Pragma"))
         page = await index.page(project, revalidate=revalidate)
         etag = index.etag(page, representation.form, coding)
         answer = {
             "ETag": etag,
             "Cache-Control": PAGE_CACHE_CONTROL,
             "Vary": VARY,
-            "Age": str(max(0, int(self._clock() - page.checked_at))),
+            "Age": age(self._clock() - page.checked_at),
             "Cache-Status": cache_status(page.outcome, collapsed=page.collapsed),
         }
-        if not_modified(joined(headers.getall("If-None-Match", [])), etag):
+        if not_modified(joined(request, "If-None-Match"), etag):
             return web.Response(status=304, headers=answer)
         made = await index.rendering(page, representation.form, coding)
         answer["Content-Type"] = representation.content_type
         if coding != "identity":
             answer["Content-Encoding"] = coding
-        return web.Response(body=made.body, headers=answer)
+        if len(made.body) <= PIECE or request.method == hdrs.METH_HEAD:
+            return web.Response(body=made.body, headers=answer)
+        return await _stream(request, made.body, answer)
+
+
+async def _stream(request: web.BaseRequest, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    """The answer in pieces: the connection copies what it is given, and a slow client must not cost a whole page."""
+    response = web.StreamResponse(headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    try:
+        for start in range(0, len(body), PIECE):
+            await response.write(memoryview(body)[start : start + PIECE])
+    except ConnectionError as error:
+        log.debug("connection lost in the middle of %s: %s", request.path, error)
+    return response

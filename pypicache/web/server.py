@@ -1,0 +1,119 @@
+"""The HTTP server below the edge: aiohttp's, with its own words made like ours.
+
+What can't be parsed never reaches the edge; here it becomes the same plain line as every other error, and so does a
+version of HTTP that isn't spoken. A response is noted in the access log when its last byte has gone, so
+that the line has the bytes that went out and the time it took. Nothing here knows paths or indexes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import ERROR
+
+from pypicache.errors import one_line
+from pypicache.web.access import AccessLog
+from pypicache.web.errors import plain, response_to
+from pypicache.web.request import Request
+
+log = logging.getLogger(__name__)
+
+LINGER = 2.0
+"""Seconds in which a refused request's body is read and thrown away, so that the refusal isn't lost in a reset."""
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Protocol(web.RequestHandler):
+    """One connection."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what can't be parsed, and to what slipped past the edge. The connection is closed after it."""
+        if request.writer.output_size:
+            raise ConnectionError("an answer has begun already")
+        if status >= 500:  # noqa: PLR2004 - server errors
+            response = response_to(exc if isinstance(exc, Exception) else RuntimeError(message))
+        else:
+            lines = (message or "").strip().splitlines() or ["malformed"]
+            why = one_line(lines[0].rstrip(":"), 200)
+            log.info("request from %s refused: %s", request.remote, why)
+            response = plain(status, f"the request can't be read: {why}")
+        response.force_close()
+        return response
+
+
+class Server(web.Server):
+    """Makes a `Protocol` for every connection; `handler` answers the requests."""
+
+    def __init__(self, handler: Handler, *, access: AccessLog | None, keepalive_timeout: float) -> None:
+        self._handler = handler
+        super().__init__(
+            self._handle,
+            request_factory=self._request,
+            keepalive_timeout=keepalive_timeout,
+            lingering_time=LINGER,
+            auto_decompress=False,
+            access_log=access,
+            access_log_class=lambda shared, _: shared,
+        )
+
+    def __call__(self) -> Protocol:
+        """A connection's protocol."""
+        return Protocol(self, loop=self._loop, **self._kwargs)
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's signature
+        """Let running responses finish; after `timeout` seconds, break off those that haven't.
+
+        aiohttp would wait that long once more, for handlers that don't notice.
+        """
+        breaking = None if timeout is None else self._loop.call_later(timeout, self._break_off)
+        try:
+            await super().shutdown(timeout)
+        finally:
+            if breaking is not None:
+                breaking.cancel()
+
+    def _break_off(self) -> None:
+        for transport in tuple(self._connections.values()):
+            transport.abort()
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        version, refusal = message.version, None
+        if version not in {HttpVersion10, HttpVersion11}:
+            refusal = f"HTTP/{version.major}.{version.minor} is not spoken here"
+        if refusal or message is ERROR:  # answered in the version that is spoken (RFC 9112 section 2.3)
+            message = message._replace(version=HttpVersion11, should_close=True)
+        elif message.upgrade and message.headers.get("Upgrade", "").lower() not in {"websocket", "tcp"}:
+            # aiohttp loses what was pipelined after an upgrade that it doesn't know; the client must be told to ask again.
+            message = message._replace(should_close=True)
+        request = Request(message, payload, protocol, writer, task, self._loop)
+        request.began = time.perf_counter()
+        request.refusal = refusal
+        return request
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if isinstance(request, Request) and request.refusal is not None:
+            return plain(400, request.refusal)
+        return await self._handler(request)
