@@ -20,6 +20,9 @@ from pypicache.errors import one_line
 
 MAX_PENDING = 64 << 10
 
+BROKEN = 499
+"""What stands for the status where there was none or not all of a response: nginx's number for a client that has left."""
+
 
 class AccessLog:
     """Gathers lines and writes them. Use as an async context manager: leaving writes the rest."""
@@ -38,14 +41,20 @@ class AccessLog:
     ) -> None:
         self.flush()
 
-    def record(self, request: web.BaseRequest, response: web.StreamResponse, seconds: float) -> None:
-        """Note that the request was answered."""
+    def record(self, request: web.BaseRequest, response: web.StreamResponse | None, seconds: float) -> None:
+        """Note that the request was answered, or without a response, that its connection ended before that.
+
+        The bytes are those that were sent, headers included.
+        """
         path = one_line(request.rel_url.raw_path)
-        outcome = response.headers.get("Cache-Status", "-").removeprefix("pypicache; ")
+        status, outcome = BROKEN, "-"
+        if response is not None:
+            status = response.status
+            outcome = response.headers.get("Cache-Status", "-").removeprefix("pypicache; ")
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         line = (
-            f'{stamp} access {request.remote or "-"} "{request.method} {path}" {response.status}'
-            f' {response.body_length} {seconds * 1000:.1f}ms "{outcome}"\n'
+            f'{stamp} access {request.remote or "-"} "{request.method} {path}" {status}'
+            f' {request.writer.output_size} {seconds * 1000:.1f}ms "{outcome}"\n'
         )
         self._lines.append(line)
         self._size += len(line)

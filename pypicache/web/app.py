@@ -15,12 +15,13 @@ from aiohttp import hdrs, web
 from pypicache.errors import PypicacheError
 from pypicache.index.index import Index
 from pypicache.web import routes
-from pypicache.web.access import AccessLog
+from pypicache.web.access import BROKEN, AccessLog
 from pypicache.web.errors import plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.web.pages import VARY, Pages
+from pypicache.web.sender import finish
 
 _ALLOWED = {hdrs.METH_GET, hdrs.METH_HEAD}
 
@@ -38,29 +39,44 @@ class Edge:
         access: AccessLog | None,
         legacy: LegacyPages,
         lists: ListPages,
+        accel: bool = False,
     ) -> None:
         self._indexes = indexes
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
-        self._files = Files(indexes=indexes, disk=disk)
         self._legacy = legacy
         self._lists = lists
+        self._files = Files(indexes=indexes, disk=disk, accel=accel)
         self._access = access
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, whatever happens, and note it in the access log."""
+        """Answer one request, whatever happens, and note it in the access log when all of it has been written."""
         began = time.perf_counter()
+        answered: web.StreamResponse | None = None
         try:
-            response = await self._answer(request)
+            response = await self._respond(request)
+            await finish(request, response)
+            answered = response
+        except ConnectionError:
+            # Raised, it would be logged as a bug. What is returned instead goes nowhere: the connection has ended.
+            if request.transport is not None:
+                request.transport.abort()
+            return plain(BROKEN, "the connection has ended")
+        finally:
+            if self._access is not None:
+                self._access.record(request, answered, time.perf_counter() - began)
+        return answered
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The response, which may have been sent already. Raises ConnectionError when sending it broke."""
+        try:
+            return await self._answer(request)
         except PypicacheError as error:
-            response = response_to(error)
+            return response_to(error)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - the edge: a bug is logged there, and told as a 500
-            response = response_to(error)
-        if self._access is not None:
-            self._access.record(request, response, time.perf_counter() - began)
-        return response
+            return response_to(error)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in _ALLOWED:
