@@ -7,7 +7,9 @@ reverse: first no new connections, then running responses end, then downloads, t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import resource
 import signal
 import sys
 import time
@@ -48,6 +50,7 @@ from pypicache.web.access import AccessLog
 from pypicache.web.app import Edge
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
+from pypicache.web.pace import limit_silence
 from pypicache.web.server import Server
 
 log = logging.getLogger(__name__)
@@ -58,6 +61,9 @@ RENDERINGS = 48 << 20
 VIA = "1.1 pypicache"
 """What a request upstream says it came through (RFC 9110 section 7.6.3)."""
 
+FILES = 1 << 16
+"""Open files to ask the system for: shells give 1024, which is 250 clients."""
+
 SENDERS = 4
 """Threads that read files for clients."""
 
@@ -65,6 +71,7 @@ SENDERS = 4
 def run(config: schema.Config) -> int:
     """Serve until a signal ends it; the exit code."""
     setup_log(config.log)
+    _raise_file_limit()
     for warning in config.warnings:
         log.warning("%s", warning)
     try:
@@ -77,6 +84,15 @@ def run(config: schema.Config) -> int:
     except PypicacheError as error:
         log.critical("%s", error)
         return 1
+
+
+def _raise_file_limit() -> None:
+    """As many descriptors as the system lets us have, within reason: a client that is sent a file takes four."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(config: schema.Config) -> int:
@@ -118,6 +134,7 @@ async def _listen(runner: web.BaseRunner, address: schema.Listen) -> None:
         raise PypicacheError(f"can't listen on {address}: {error.strerror or error}") from error
     server = site._server  # noqa: SLF001 - aiohttp has no public way to the sockets, and port 0 needs one
     for sock in getattr(server, "sockets", ()):
+        limit_silence(sock)
         host, port = sock.getsockname()[:2]
         log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
@@ -129,7 +146,8 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
     async with AsyncExitStack() as stack:
         root = config.cache.dir
         offload = await stack.enter_async_context(Offload())
-        blobs = await stack.enter_async_context(DiskBlobStore(root))
+        group = config.server.accel_group if config.server.accel else None
+        blobs = await stack.enter_async_context(DiskBlobStore(root, group=group))
         pages = await stack.enter_async_context(DiskPageStore(root / "pages"))
         links = await stack.enter_async_context(LinkStore(root))
         list_store = await stack.enter_async_context(ListStore(root, observe=observer))
@@ -231,6 +249,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             disk=senders,
             legacy=legacy_pages,
             lists=ListPages(lists=lists, disk=senders, clock=clock),
+            accel=config.server.accel is not None,
         )
 
 

@@ -13,8 +13,6 @@ from typing import Final
 PENDING: Final[Mapping[str, str]] = {
     "server.workers": "one process serves",
     "server.max_connections": "connections aren't counted",
-    "server.accel": "files are sent by this process",
-    "server.accel_group": "files are sent by this process",
     "cache.max_size": "nothing is evicted",
     "cache.min_free": "nothing is evicted",
     "cache.max_age": "nothing is evicted",

@@ -59,6 +59,11 @@ def server(value: Value) -> Server:
         accel=section.take("accel", optional(one_of("nginx")), None),
         accel_group=section.take("accel_group", optional(text), None),
     )
+    accel, group = section.get("accel"), section.get("accel_group")
+    if accel is not None and result.accel and not result.accel_group:
+        accel.warn("without accel_group, nginx can read stored files only if it runs as this user")
+    if group is not None and result.accel_group and not result.accel:
+        group.warn("has no effect without accel: nginx")
     section.finish()
     return result
 

@@ -36,7 +36,6 @@ from pypicache.store.blobs import Blob, BlobInfo, Spool
 from pypicache.store.files import (
     entries,
     hash_into,
-    make_directories,
     open_plain,
     private_directory,
     same_file,
@@ -47,6 +46,7 @@ from pypicache.store.partial import FilePartial
 from pypicache.store.parts import abandon, claim, open_partial, part_name, remove, set_aside, sweep
 from pypicache.store.quarantine import Quarantine
 from pypicache.store.root import prepare_root
+from pypicache.store.sharing import Sharing
 from pypicache.store.spool import FileBlob, FileSpool
 from pypicache.store.threads import Threads
 from pypicache.store.trouble import Trouble
@@ -64,7 +64,7 @@ class DiskBlobStore:
 
     With `fsync`, a blob is on the disk before it has its name; without, a power cut may leave a short
     or empty file under it, which its size or the scrub gives away. `patience` is how many seconds
-    closing waits for threads that hang on the disk.
+    closing waits for threads that hang on the disk. `group` names the group that may read blobs too.
     """
 
     def __init__(
@@ -75,11 +75,13 @@ class DiskBlobStore:
         threads: int = 4,
         observe: Observer | None = None,
         patience: float = 5.0,
+        group: str | None = None,
     ) -> None:
         self._root = root
         self._blobs = root / "blobs" / "sha256"
         self._spools = root / "spool"
         self._quarantine = Quarantine(root / "quarantine")
+        self._sharing = Sharing(group)
         self._fsync = fsync
         self._threads = Threads(count=threads, name="disk")
         self._trouble = Trouble("blobs", observe=observe)
@@ -227,6 +229,7 @@ class DiskBlobStore:
         prepare_root(self._root)
         for directory in (self._root / "blobs", self._blobs, self._spools, self._quarantine.directory):
             private_directory(directory)
+        self._sharing.settle(self._root, self._blobs)
         sweep(self._spools, self._quarantine, before=time.time() - KEEP)
         self._quarantine.trim()
 
@@ -234,12 +237,12 @@ class DiskBlobStore:
         part, path = self._spools / part_name(spool.key), self._path(sha256)
         try:
             spool.settle(sha256)
-            os.fchmod(fd, 0o600)
+            self._sharing.file(fd)
             if self._fsync:
                 os.fdatasync(fd)
             if not same_file(part, fd):
                 raise StoreError("a partial file was removed from the cache while it was written")
-            make_directories(path.parent, self._blobs)
+            self._sharing.make_directories(path.parent, self._blobs)
             try:
                 part.rename(path)
             except IsADirectoryError:

@@ -22,6 +22,9 @@ from pypicache.web.request import Request
 
 MAX_PENDING = 64 << 10
 
+BROKEN = 499
+"""What stands for the status where there was none or not all of a response: nginx's number for a client that has left."""
+
 
 class AccessLog(AbstractAccessLogger):
     """Gathers lines and writes them. Use as an async context manager: leaving writes the rest.

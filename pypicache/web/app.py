@@ -14,12 +14,14 @@ from aiohttp import hdrs, web
 
 from pypicache.index.index import Index
 from pypicache.web import routes
+from pypicache.web.access import BROKEN
 from pypicache.web.errors import plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.headers import VARY
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.web.pages import Pages
+from pypicache.web.sender import finish
 
 _ALLOWED = {hdrs.METH_GET, hdrs.METH_HEAD}
 
@@ -36,16 +38,29 @@ class Edge:
         disk: Executor,
         legacy: LegacyPages,
         lists: ListPages,
+        accel: bool = False,
     ) -> None:
         self._indexes = indexes
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
-        self._files = Files(indexes=indexes, disk=disk)
         self._legacy = legacy
         self._lists = lists
+        self._files = Files(indexes=indexes, disk=disk, accel=accel)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request, whatever happens."""
+        """Answer one request, whatever happens; the answer has been sent when it is returned."""
+        try:
+            response = await self._respond(request)
+            await finish(request, response)
+        except ConnectionError:
+            # Raised, it would be logged as a bug. What is returned instead goes nowhere: the connection has ended.
+            if request.transport is not None:
+                request.transport.abort()
+            return plain(BROKEN, "the connection has ended")
+        return response
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The response, which may have been sent already. Raises ConnectionError when sending it broke."""
         try:
             return await self._answer(request)
         except ConnectionError:

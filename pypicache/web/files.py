@@ -11,10 +11,12 @@ from aiohttp import hdrs, web
 from pypicache.index.index import Index, Opened
 from pypicache.index.locate import SIDECAR
 from pypicache.index.lru import ByteLRU
+from pypicache.index.reader import Content
 from pypicache.index.rendering import compress
 from pypicache.rules import ranges
 from pypicache.rules.conditional import not_modified
 from pypicache.simple.negotiate import negotiate_coding
+from pypicache.web import accel
 from pypicache.web.errors import plain
 from pypicache.web.headers import IMMUTABLE, REVALIDATE, cache_status, joined
 from pypicache.web.sender import read_small, send
@@ -38,9 +40,10 @@ PACKED = 4 << 20
 class Files:
     """Answers requests for files."""
 
-    def __init__(self, *, indexes: Mapping[str, Index], disk: Executor) -> None:
+    def __init__(self, *, indexes: Mapping[str, Index], disk: Executor, accel: bool = False) -> None:
         self._indexes = indexes
         self._disk = disk
+        self._accel = accel
         self._packed_sidecars: ByteLRU[str, bytes] = ByteLRU(PACKED)
 
     async def file(self, request: web.BaseRequest, name: str, path: tuple[str, ...]) -> web.StreamResponse:
@@ -85,15 +88,17 @@ class Files:
         if coding != "identity":
             headers["Content-Encoding"] = coding
             return web.Response(body=await self._packed(opened, size, coding), headers=headers)
-        return web.Response(body=read_small(opened.content, 0, size), headers=headers)
+        return web.Response(body=await read_small(opened.content, 0, size, self._disk), headers=headers)
 
     async def _packed(self, opened: Opened, size: int, coding: str) -> bytes:
         """The sidecar in that coding, made once."""
         key = f"{opened.content.sha256} {coding}"
         packed = self._packed_sidecars.get(key)
         if packed is None:
-            plain = read_small(opened.content, 0, size)
-            packed = await asyncio.get_running_loop().run_in_executor(self._disk, compress, plain, coding)
+            whole = await read_small(opened.content, 0, size, self._disk)
+            packed = await asyncio.get_running_loop().run_in_executor(
+                self._disk, compress, bytes(whole), coding
+            )
             self._packed_sidecars.put(key, packed, len(packed))
         return packed
 
@@ -104,6 +109,10 @@ class Files:
         headers["Cache-Status"] = cache_status(opened.outcome, collapsed=opened.collapsed)
         if _unmodified(request, headers):
             return _unchanged(headers)
+        if self._accel:
+            if (response := accel.redirect(request, content, headers)) is not None:
+                return response
+            headers.update(accel.UNBUFFERED)
         extent: ranges.Extent = ranges.Whole()
         # A Range counts for GET only (RFC 9110 section 14.2).
         if content.size is not None and request.method == hdrs.METH_GET:
@@ -123,16 +132,27 @@ class Files:
                     "Cache-Status": headers["Cache-Status"],
                 },
             )
+        if isinstance(extent, ranges.Slice):
+            headers["Content-Range"] = ranges.content_range(extent, content.size)
+        return await self._bytes(request, content, extent, headers)
+
+    async def _bytes(
+        self,
+        request: web.BaseRequest,
+        content: Content,
+        extent: ranges.Whole | ranges.Slice,
+        headers: dict[str, str],
+    ) -> web.StreamResponse:
         start, stop, status = 0, content.size, 200
         if isinstance(extent, ranges.Slice):
             start, stop, status = extent.start, extent.stop, 206
-            headers["Content-Range"] = ranges.content_range(extent, content.size)
-        if status == 206 and stop is not None and (some := await content.aside(start, stop)) is not None:  # noqa: PLR2004
-            return web.Response(status=status, body=some, headers=headers)
+            if (some := await content.aside(start, stop)) is not None:
+                return web.Response(status=status, body=some, headers=headers)
         # From here on there are bytes to send: what can be said with a status has been said before.
         mark = await content.available(start)
-        if stop is not None and stop - start <= SMALL and mark >= stop and content.fileno() is not None:
-            return web.Response(status=status, body=read_small(content, start, stop), headers=headers)
+        if stop is not None and stop - start <= SMALL and mark >= stop:
+            small = await read_small(content, start, stop, self._disk)
+            return web.Response(status=status, body=small, headers=headers)
         response = web.StreamResponse(status=status, headers=headers)
         if stop is not None:
             response.content_length = stop - start

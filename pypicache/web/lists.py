@@ -79,7 +79,7 @@ class ListPages:
         if request.method == hdrs.METH_HEAD:
             return web.Response(headers={**answer, "Content-Length": str(size)})
         if size <= SMALL:
-            return web.Response(body=read_small(opened.content, 0, size), headers=answer)
+            return web.Response(body=await read_small(opened.content, 0, size, self._disk), headers=answer)
         response = web.StreamResponse(headers=answer)
         response.content_length = size
         await send(request, response, opened.content, start=0, stop=size, disk=self._disk)

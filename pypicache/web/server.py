@@ -19,7 +19,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
 from pypicache.errors import one_line
-from pypicache.web.access import AccessLog
+from pypicache.web.access import BROKEN, AccessLog
 from pypicache.web.errors import plain, response_to
 from pypicache.web.request import Request
 
@@ -62,9 +62,11 @@ class Server(web.Server):
 
     def __init__(self, handler: Handler, *, access: AccessLog | None, keepalive_timeout: float) -> None:
         self._handler = handler
+        self._access = access
         super().__init__(
             self._handle,
             request_factory=self._request,
+            handler_cancellation=True,
             keepalive_timeout=keepalive_timeout,
             lingering_time=LINGER,
             auto_decompress=False,
@@ -116,4 +118,10 @@ class Server(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if isinstance(request, Request) and request.refusal is not None:
             return plain(400, request.refusal)
-        return await self._handler(request)
+        try:
+            return await self._handler(request)
+        except asyncio.CancelledError:
+            # The client has left: aiohttp logs only what got an answer.
+            if self._access is not None:
+                self._access.log(request, plain(BROKEN, "the client has left"), 0.0)
+            raise

@@ -324,6 +324,23 @@ def test_a_setting_without_effect_is_told(load_text: LoadText, tmp_path: Path, s
     assert all(warning.startswith(f"{tmp_path / 'c.yaml'}:1:") for warning in told)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "{accel: nginx}",
+            "accel: without accel_group, nginx can read stored files only if it runs as this user",
+        ),
+        ("{accel_group: www}", "accel_group: has no effect without accel: nginx"),
+        ("{accel: nginx, accel_group: www}", None),
+    ],
+)
+def test_half_of_accel_is_told(load_text: LoadText, text: str, expected: str | None) -> None:
+    told = load_text(f"server: {text}").warnings
+    assert len(told) == (expected is not None)
+    assert expected is None or told[0].endswith(f"server.{expected}")
+
+
 def test_every_pending_setting_is_tried_above() -> None:
     assert set(PENDING) <= set(SETTINGS)
 

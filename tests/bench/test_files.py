@@ -1,0 +1,27 @@
+"""What sending a cached file costs, beside the event loop's own sendfile in the same run."""
+
+from __future__ import annotations
+
+import statistics
+from contextlib import ExitStack
+
+import pytest
+
+from tests.bench.files import LARGE, measure, sendfile_server, served
+from tests.wheels import wheel
+
+GOAL, BAR = 1.3, 1.6
+"""What is aimed at, and what fails: other things run on the machine that tests run on."""
+
+
+@pytest.mark.bench
+def test_a_large_file_costs_little_more_than_sendfile(capsys: pytest.CaptureFixture[str]) -> None:
+    """CPU seconds per byte, medians of interleaved rounds."""
+    with ExitStack() as stack:
+        ours, blob = stack.enter_context(served(wheel("large", "1.0", size=LARGE)))
+        peers = [stack.enter_context(sendfile_server(blob)), ours]
+        measure(peers, rounds=7, requests=10)
+    theirs, cost = (statistics.median(peer.cpu) for peer in peers)
+    with capsys.disabled():
+        print(f"\nCPU per byte: {cost / theirs:.2f} of the loop's own sendfile (goal {GOAL})")
+    assert cost < theirs * BAR
