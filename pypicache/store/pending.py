@@ -8,7 +8,7 @@ back. It does no I/O and knows nothing of databases or of asyncio.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Write:
     expire: float | None
     number: int
     """Writes are numbered in the order in which they were given."""
+    drops: bool = False
+    """Whether it stands for a drop too, which must be done even if its value finds no room: what is stored is void."""
 
     @property
     def weight(self) -> int:
@@ -71,11 +73,11 @@ class Pending:
         before = self._waiting.get(key)
         self._remove(key)
         self._number += 1
-        write = Write(value, expire, self._number)
-        if value is not None and not self._make_room(write.weight):
-            self.lost += 1
-            if before is not None and before.value is None:
-                self._waiting[key] = before
+        write = Write(value, expire, self._number, drops=before is not None and before.drops)
+        if value is None:
+            write = replace(write, drops=True)
+        elif not self._make_room(write.weight):
+            self._lose(key, write)
             return False
         self._waiting[key] = write
         self._bytes += write.weight
@@ -106,11 +108,15 @@ class Pending:
         for key, write in self._taken.items():
             if key in self._waiting:
                 self._bytes -= write.weight  # something newer is waiting
+                newer = self._waiting[key]
+                self._waiting[key] = replace(newer, drops=newer.drops or write.drops)
             elif write.value is None or values:
                 back[key] = write
             else:
                 self._bytes -= write.weight
                 lost += 1
+                if write.drops:
+                    back[key] = replace(write, value=None)
         self._waiting = back | self._waiting
         self._taken = {}
         self.lost += lost
@@ -135,6 +141,13 @@ class Pending:
             oldest = next((key for key, write in self._waiting.items() if write.value is not None), None)
             if oldest is None:
                 return False
+            write = self._waiting[oldest]
             self._remove(oldest)
-            self.lost += 1
+            self._lose(oldest, write)
         return True
+
+    def _lose(self, key: str, write: Write) -> None:
+        """The value found no room; the drop that it stands for remains to be done."""
+        self.lost += 1
+        if write.drops:
+            self._waiting[key] = replace(write, value=None)

@@ -78,6 +78,8 @@ def sent(request: web.BaseRequest, response: web.StreamResponse) -> int:
     """The bytes of the body that went out: none to HEAD, and fewer than Content-Length says when it broke off."""
     if request.method == hdrs.METH_HEAD or response.status == 304:  # noqa: PLR2004 - Not Modified
         return 0
+    if response.status == BROKEN:  # it stands for another one, of which so much went out, headers included
+        return request.writer.output_size
     if isinstance(request, Request) and request.sent is not None:
         return request.sent
     if isinstance(response, web.Response):
