@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import signal
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -233,10 +232,10 @@ def html_list() -> bytes:
 
 
 class Pulse:
-    """Asks for `/healthz` all the time, and keeps how long the answers take; a context manager."""
+    """Asks for `/healthz` all the time, and keeps how long that took; a context manager."""
 
     def __init__(self, url: str) -> None:
-        self.seconds: list[float] = []
+        self.waits: list[float] = []
         self._url = f"{url}/healthz"
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat)
@@ -245,7 +244,7 @@ class Pulse:
         while not self._done.is_set():
             began = time.monotonic()
             assert get(self._url).status == 200
-            self.seconds.append(time.monotonic() - began)
+            self.waits.append(time.monotonic() - began)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -287,7 +286,9 @@ def test_900_000_names_pass_through_without_being_held(origin: Origin, daemon: M
     assert [project["name"] for project in found] == list(all_names())
     assert html.body.count(b"<a ") == NAMES
     assert peak - before < 40 << 20
-    # The median: a busy machine makes single answers late, a blocked loop makes most of them late.
-    assert len(pulse.seconds) > 20
-    assert statistics.median(pulse.seconds) < 0.1
+    # One in a hundred may have waited for the test's own work, and none for the list's.
+    waits = sorted(pulse.waits)
+    assert len(waits) > 100
+    assert waits[-len(waits) // 100] < 0.1
+    assert waits[-1] < 1.0
     assert asked(origin) == 1
