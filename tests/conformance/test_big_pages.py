@@ -55,6 +55,7 @@ def test_case_18_big_pages_hold_nobody_up(origin: Origin, tmp_path: Path, form: 
             accepts, codings = zip(*FORMS, strict=True)
             with ThreadPoolExecutor(2 * len(names)) as pool:
                 twice = list(pool.map(fetch, names * 2, accepts * 2, codings * 2))
+            assert {one.status for one in twice} == {200}, running.log
             assert [one.body for one in twice[: len(names)]] == [one.body for one in twice[len(names) :]]
             return twice[: len(names)]
 
