@@ -110,7 +110,8 @@ def parse(body: bytes, *, url: str, name: ProjectName) -> Project:
     return Project(
         name=name,
         files=tuple(files.values()),
-        versions=all_versions(files, name, stated),
+        # What the index states is kept: it knows which release a file belongs to, the file's name may not (PEP 700).
+        versions=tuple(dict.fromkeys(stated)) or all_versions(files, name, ()),
         api_version=version,
         status=fields.status(status.status),
         status_reason=fields.text_or_none(status.reason),

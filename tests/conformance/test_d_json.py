@@ -45,15 +45,23 @@ def read_file(place: Place, **fields: Any) -> dict[str, Any]:
     return found
 
 
-def test_d1_versions_are_a_superset_without_duplicates(place: Place) -> None:
-    page = read(
-        place,
+def test_d1_versions_are_those_that_the_index_states_without_duplicates(place: Place) -> None:
+    """It knows which release a file belongs to: real ones list `1.10.0.post2` of numpy under another version."""
+    files = (
         file("NAME-1.0.tar.gz"),
         file("NAME-2.0-py3-none-any.whl"),
         file("NAME-1.0-3build-py3-none-any.whl"),
-        versions=["0.9", "1.0", "0.9"],
     )
-    assert page["versions"] == ["0.9", "1.0", "2.0"]
+    assert read(place, *files, versions=["0.9", "1.0", "0.9"])["versions"] == ["0.9", "1.0"]
+
+
+def test_d1_versions_of_the_files_where_the_index_states_none(place: Place) -> None:
+    files = (
+        file("NAME-1.0.tar.gz"),
+        file("NAME-2.0-py3-none-any.whl"),
+        file("NAME-1.0-3build-py3-none-any.whl"),
+    )
+    assert read(place, *files, versions=[])["versions"] == ["1.0", "2.0"]
 
 
 @pytest.mark.parametrize(

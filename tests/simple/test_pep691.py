@@ -317,13 +317,13 @@ def test_case_27_the_status_is_read_from_either_place(
     assert expected == (project.status, project.status_reason)
 
 
-def test_d1_versions_cover_all_files() -> None:
+def test_d1_stated_versions_are_kept_as_they_are() -> None:
     project = page(
         FILE,
         {**FILE, "filename": "foo-2.0-py3-none-any.whl"},
         versions=["1.0.0", 7, "1.0.0", "0.1", "x" * 300],
     )
-    assert project.versions == ("1.0.0", "0.1", "2.0")
+    assert project.versions == ("1.0.0", "0.1")
 
 
 FULL = File(
