@@ -166,7 +166,9 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                 )
                 for mirror in settings.mirrors
             ]
-            source = Mirrors(name=name, clients=clients, clock=time.monotonic, observer=observer)
+            source = await stack.enter_async_context(
+                Mirrors(name=name, clients=clients, clock=time.monotonic, observer=observer)
+            )
             catalog = page_catalog(
                 index=name,
                 source=source,

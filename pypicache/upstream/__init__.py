@@ -2,7 +2,9 @@
 
 =======  ======================================================================
 source   the seam: what the rest of the package sees
-mirrors  replicas of one index: order, failover, breakers
+mirrors  replicas of one index: order, failover
+race     one question put to mirrors in turn, and to two at once where one is silent
+standing one mirror's breakers and scores
 watched  downloads whose outcome a breaker hears of
 client   one remote index: pages, and what each status means
 unpack   a page's body: inflated within limits, hashed, parsed, off the loop
