@@ -167,7 +167,13 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                 for mirror in settings.mirrors
             ]
             source = await stack.enter_async_context(
-                Mirrors(name=name, clients=clients, clock=time.monotonic, observer=observer)
+                Mirrors(
+                    name=name,
+                    clients=clients,
+                    serves={mirror.name: mirror.serves for mirror in settings.mirrors},
+                    clock=time.monotonic,
+                    observer=observer,
+                )
             )
             catalog = page_catalog(
                 index=name,

@@ -20,6 +20,11 @@ request at a time, where the caller has nothing to fall back on (`known` is None
 to answer, it is told so at once. All of a mirror's failures over pages count; over files, only those that say
 something of its health, not a file that is missing there. `rules.breaker` has the table.
 
+A mirror may be trusted for pages or for files only (`serves`). Facts are the page mirrors': while one of them answers, no
+other's page is looked at, and a no of any other isn't believed. When all of them fail, another's page goes for theirs,
+and the index keeps what it knows of each file (`rules.merge`: those aren't among `origins`, so their word is the
+least). Bytes are the file mirrors', who prove them by the page's digest.
+
 Otherwise the configured order holds, unless a mirror is clearly worse than another (`rules.score`).
 """
 
@@ -36,13 +41,14 @@ from pypicache.errors import (
     AllUpstreamsFailed,
     ProjectNotFound,
     UpstreamError,
+    UpstreamRefused,
     UpstreamTimeout,
 )
 from pypicache.events import MirrorFailed, Observer
 from pypicache.simple.model import File, ProjectName
 from pypicache.upstream.race import Race, Stragglers
 from pypicache.upstream.source import Copy, Listing, NotModified, Validators
-from pypicache.upstream.standing import Health, Kind, Mirror, Replica, reason, unwell
+from pypicache.upstream.standing import Health, Kind, Mirror, Replica, Serves, reason, unwell
 from pypicache.upstream.watched import WatchedCopy
 
 BUDGET = 11.0
@@ -59,7 +65,7 @@ class Mirrors:
     """One index by its replicas: a `pypicache.upstream.source.Source`. Leaving it as an async context manager ends
     the requests that nobody waits for any more.
 
-    `name` is the index's. `clock` is monotonic; `budget` and `reserve` are seconds, as `BUDGET` and `RESERVE`; `spread` gives numbers in [0, 1) that keep several workers from
+    `name` is the index's. `serves` says by name which mirrors are trusted for one thing only. `clock` is monotonic; `budget` and `reserve` are seconds, as `BUDGET` and `RESERVE`; `spread` gives numbers in [0, 1) that keep several workers from
     returning to a mirror at the same instant.
     """
 
@@ -70,13 +76,15 @@ class Mirrors:
         clients: Sequence[Replica],
         clock: Callable[[], float],
         observer: Observer,
+        serves: Mapping[str, Serves] | None = None,
         budget: float = BUDGET,
         reserve: float = RESERVE,
         spread: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
         self._mirrors = [
-            Mirror(client, rank, clock=clock, spread=spread) for rank, client in enumerate(clients)
+            Mirror(client, rank, serves=(serves or {}).get(client.name, "both"), clock=clock, spread=spread)
+            for rank, client in enumerate(clients)
         ]
         self._clock = clock
         self._observer = observer
@@ -108,35 +116,51 @@ class Mirrors:
         """The page from the first mirror that has it. Raises ProjectNotFound or AllUpstreamsFailed."""
         deadline = self._clock() + self._budget
         line = self._order("pages")
-        if known is not None:
-            line = [mirror for mirror in line if mirror.allows("pages")]
-
-        async def ask(mirror: Mirror, waiting: int) -> Listing | NotModified:
-            return await self._attempt(
-                mirror, name, known, deadline - self._clock() - self._reserve * waiting
-            )
-
-        race = Race(line, ask, stragglers=self._stragglers, clock=self._clock)
-        answer = await race.run()
-        if answer is not None:
-            return answer
+        trusted = [mirror for mirror in line if mirror.serves("pages")]
+        others = [mirror for mirror in line if not mirror.serves("pages")]
+        race = await self._race(trusted, name, known, deadline - self._reserve * len(others))
+        failed = race.failed
+        if race.answer is None and not race.absent and others:
+            race = await self._race(others, name, known, deadline)
+            failed += race.failed
+            failed += [
+                UpstreamRefused(each, "no such project, but it serves no pages") for each in race.absent
+            ]
+            race.absent.clear()
+        if race.answer is not None:
+            return race.answer
         if race.absent:
             raise ProjectNotFound(
                 f"{name}: no such project, says {', '.join(race.absent)}",
                 confirmed=len(race.absent) > 1,
                 origins=race.absent,
             )
-        spared = [
-            _Spared(m.name, f"not asked again so soon: {m.last_error}")
-            for m in self._mirrors
-            if m not in line
+        raise AllUpstreamsFailed(name, failed)
+
+    async def _race(
+        self, line: Sequence[Mirror], name: ProjectName, known: Validators | None, deadline: float
+    ) -> Race:
+        """Put the question to these mirrors in turn; where a page is held, only to those that are likely to answer."""
+        asked = line if known is None else [mirror for mirror in line if mirror.allows("pages")]
+
+        async def ask(mirror: Mirror, waiting: int) -> Listing | NotModified:
+            return await self._attempt(
+                mirror, name, known, deadline - self._clock() - self._reserve * waiting
+            )
+
+        race = Race(asked, ask, stragglers=self._stragglers, clock=self._clock)
+        await race.run()
+        race.failed += [
+            _Spared(mirror.name, f"not asked again so soon: {mirror.last_error}")
+            for mirror in line
+            if mirror not in asked
         ]
-        raise AllUpstreamsFailed(name, [*race.failed, *spared])
+        return race
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The mirrors' names, in order of preference."""
-        return tuple(mirror.name for mirror in self._mirrors)
+        """The names of the mirrors that are trusted for pages, in order of preference."""
+        return tuple(mirror.name for mirror in self._mirrors if mirror.serves("pages"))
 
     async def ask(self, name: ProjectName, origins: Sequence[str]) -> Mapping[str, Listing | None]:
         """What these mirrors say of the project, asked at once; silent ones, and those with an open breaker, left out."""
@@ -160,10 +184,11 @@ class Mirrors:
     def copies(
         self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False
     ) -> Sequence[Copy]:
-        """The copies of all mirrors: the page's origin first, since its links need no looking up, then by preference."""
+        """The copies of all mirrors trusted for files: the page's origin first, since its links need no looking up, then by preference."""
         return [
             WatchedCopy(copy, self._reporter(mirror, file.filename), partial(mirror.probe, "files"))
             for mirror in self._order("files", first=origin)
+            if mirror.serves("files")
             for copy in mirror.source.copies(project, file, origin, sidecar=sidecar)
         ]
 

@@ -71,6 +71,8 @@ class Race:
     def __init__(
         self, mirrors: Sequence[Mirror], ask: Ask, *, stragglers: Stragglers, clock: Callable[[], float]
     ) -> None:
+        self.answer: Answer | None = None
+        """The first good answer; without one, `absent` and `failed` tell."""
         self.absent: list[str] = []
         self.failed: list[UpstreamError] = []
         self._waiting = deque(mirrors)
@@ -82,8 +84,8 @@ class Race:
         self._hedge_at = 0.0
         self._last_word_at: float | None = None
 
-    async def run(self) -> Answer | None:
-        """The first good answer; None when there is none: `absent` and `failed` tell."""
+    async def run(self) -> None:
+        """Ask until there is an answer, or nobody is left."""
         self._stragglers.allowance = self._stragglers.allowance.earn()
         try:
             self._next()
@@ -92,23 +94,22 @@ class Race:
                     self._running, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED
                 )
                 if not done and not self._hedge():
-                    return None
+                    return
                 for task in sorted(done, key=lambda task: self._running[task].place):
-                    if (answer := self._take(task)) is not None:
-                        return answer
+                    if self._take(task):
+                        return
         except asyncio.CancelledError:
             for task in self._running:
                 task.cancel()
             raise
         finally:
             self._leave_the_rest(None)
-        return None
 
-    def _take(self, task: asyncio.Task[Answer]) -> Answer | None:
-        """What one mirror said; where it isn't the answer, the next one is asked."""
+    def _take(self, task: asyncio.Task[Answer]) -> bool:
+        """Whether what one mirror said is the answer; where it isn't, the next one is asked."""
         runner = self._running.pop(task)
         try:
-            answer = task.result()
+            self.answer = task.result()
         except ProjectNotFound:
             self.absent.append(runner.mirror.name)
             if self._last_word_at is None:
@@ -117,9 +118,9 @@ class Race:
             self.failed.append(error)
         else:
             self._leave_the_rest(runner)
-            return answer
+            return True
         self._next()
-        return None
+        return False
 
     def _next(self) -> bool:
         """Ask the next mirror; False when there is none to be asked now."""

@@ -20,6 +20,9 @@ from pypicache.upstream.source import Source
 
 Kind = Literal["pages", "files"]
 
+Serves = Literal["both", "pages", "files"]
+"""What a mirror is trusted for: facts (pages), bytes (files), or both."""
+
 MEASURABLE = 256 << 10
 """Fewer bytes than this say nothing of a mirror's throughput."""
 
@@ -45,11 +48,18 @@ class Mirror:
     """A replica, its place (`rank`) in the order of preference, and its standing as it is now."""
 
     def __init__(
-        self, source: Replica, rank: int, *, clock: Callable[[], float], spread: Callable[[], float]
+        self,
+        source: Replica,
+        rank: int,
+        *,
+        serves: Serves = "both",
+        clock: Callable[[], float],
+        spread: Callable[[], float],
     ) -> None:
         self.source = source
         self.rank = rank
         self.name = source.name
+        self._serves = serves
         self.breakers: dict[Kind, Breaker] = {"pages": Breaker(), "files": Breaker()}
         self.scores: dict[Kind, Score] = {"pages": Score(), "files": Score()}
         self.owing = 0
@@ -75,6 +85,10 @@ class Mirror:
     def suspect(self) -> bool:
         """Whether asking another in its place is hardly extra: it is on probation, or owes an answer."""
         return self.owing > 0 or not self.closed("pages")
+
+    def serves(self, kind: Kind) -> bool:
+        """Whether it is trusted for these."""
+        return self._serves in {"both", kind}
 
     def closed(self, kind: Kind) -> bool:
         """Whether its breaker is closed."""
