@@ -12,7 +12,8 @@ files    one mirror's copy of a file, and its bytes as they arrive
 lookup   a file of another mirror's page, found on the mirror's own
 wire     connections: sessions, headers, credentials, redirects
 guard    which addresses are dialled for links and redirects
-egress   TLS contexts and egress proxies
+egress   TLS contexts, egress proxies, netrc
+resolver host names to addresses, in threads of their own
 faults   every failure of aiohttp, TLS and sockets in this package's words
 =======  ======================================================================
 """

@@ -110,7 +110,7 @@ class Mirrors:
 
         Mirrors whose breaker refuses are left out: nobody waits for a dead one for the sake of a side question.
         """
-        return tuple(m.name for m in self._order("pages") if m.allows("pages"))
+        return tuple(m.name for m in self._order("pages") if m.serves("pages") and m.allows("pages"))
 
     async def project(self, name: ProjectName, known: Validators | None = None) -> Listing | NotModified:
         """The page from the first mirror that has it. Raises ProjectNotFound or AllUpstreamsFailed."""

@@ -122,4 +122,4 @@ def test_three_mirrors_one_hangs_one_fails_one_works(daemon: MakeDaemon, origins
         answer, seconds = timed(running, names[0])
         assert (answer.status, seconds < 0.5) == (200, True)
     assert len(first.requests) >= 3
-    print(f"the mirror that recovered is asked again after {time.monotonic() - began:.1f} s")  # noqa: T201 - a figure
+    print(f"the mirror that recovered is asked again after {time.monotonic() - began:.1f} s")
