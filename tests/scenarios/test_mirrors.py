@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -122,4 +123,4 @@ def test_three_mirrors_one_hangs_one_fails_one_works(daemon: MakeDaemon, origins
         answer, seconds = timed(running, names[0])
         assert (answer.status, seconds < 0.5) == (200, True)
     assert len(first.requests) >= 3
-    print(f"the mirror that recovered is asked again after {time.monotonic() - began:.1f} s")
+    sys.stdout.write(f"the mirror that recovered is asked again after {time.monotonic() - began:.1f} s\n")
