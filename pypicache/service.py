@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import logging
 import resource
+import secrets
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -57,9 +59,6 @@ log = logging.getLogger(__name__)
 
 RENDERINGS = 48 << 20
 """Bytes of finished pages held in memory, over all indexes."""
-
-VIA = "1.1 pypicache"
-"""What a request upstream says it came through (RFC 9110 section 7.6.3)."""
 
 FILES = 1 << 16
 """Open files to ask the system for: shells give 1024, which is 250 clients."""
@@ -143,6 +142,7 @@ async def _listen(runner: web.BaseRunner, address: schema.Listen) -> None:
 async def service(config: schema.Config, *, observer: Observer = to_log) -> AsyncIterator[Edge]:
     """Everything behind the sockets, wired and open. Tests use this too, with an observer of their own."""
     clock = time.time
+    own_name = f"pypicache-{secrets.token_hex(8)}"  # in Via; a start is enough of an identity to find loops
     async with AsyncExitStack() as stack:
         root = config.cache.dir
         offload = await stack.enter_async_context(Offload())
@@ -159,14 +159,22 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         for name, settings in config.indexes.items():
             if settings.layers:
                 continue  # the configuration has warned
-            wires = {mirror.name: _wire(mirror) for mirror in settings.mirrors}
+            wires = {mirror.name: _wire(mirror, own_name) for mirror in settings.mirrors}
             clients = [
                 await stack.enter_async_context(
                     Client(wire=wires[mirror.name], offload=offload, connections=mirror.connections)
                 )
                 for mirror in settings.mirrors
             ]
-            source = Mirrors(name=name, clients=clients, clock=time.monotonic, observer=observer)
+            source = await stack.enter_async_context(
+                Mirrors(
+                    name=name,
+                    clients=clients,
+                    serves={mirror.name: mirror.serves for mirror in settings.mirrors},
+                    clock=time.monotonic,
+                    observer=observer,
+                )
+            )
             catalog = page_catalog(
                 index=name,
                 source=source,
@@ -250,6 +258,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             legacy=legacy_pages,
             lists=ListPages(lists=lists, disk=senders, clock=clock),
             accel=config.server.accel is not None,
+            own_name=own_name,
         )
 
 
@@ -263,7 +272,7 @@ def _windows(index: schema.Index) -> Windows:
     )
 
 
-def _wire(mirror: schema.Mirror) -> Wire:
+def _wire(mirror: schema.Mirror, own_name: str) -> Wire:
     return Wire(
         name=mirror.name,
         url=mirror.url,
@@ -275,6 +284,16 @@ def _wire(mirror: schema.Mirror) -> Wire:
         headers={name: value.reveal() for name, value in mirror.headers.items()},
         allow_private=mirror.allow_private,
         ca_file=mirror.ca_file,
+        proxy=_with_credentials(mirror.proxy) if mirror.proxy else None,
         trust_env=mirror.trust_env,
-        via=VIA,
+        netrc=mirror.netrc,
+        via=own_name,
     )
+
+
+def _with_credentials(proxy: schema.Proxy) -> str:
+    if proxy.username is None:
+        return proxy.url
+    password = proxy.password.reveal() if proxy.password else ""
+    userinfo = f"{quote(proxy.username, safe='')}:{quote(password, safe='')}@"
+    return proxy.url.replace("://", f"://{userinfo}", 1)

@@ -109,6 +109,8 @@ class FakeSource:
         self.reached = asyncio.Event()
         """Set when a question has come in."""
         self.files: dict[str, Sequence[Copy]] = {}
+        self.age = 0.0
+        """The Age that its answers come with."""
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -128,8 +130,8 @@ class FakeSource:
         data = model.dump(page)
         validators = Validators(origin=self.origin, etag=f'"{hash(data)}"')
         if known is not None and known.etag == validators.etag:
-            return NotModified(validators)
-        return Listing(page=data, validators=validators)
+            return NotModified(validators, self.age)
+        return Listing(page=data, validators=validators, age=self.age)
 
     def copies(
         self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False

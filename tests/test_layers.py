@@ -18,10 +18,12 @@ MAY = {
     "errors": set(),
     "events": set(),
     "offload": set(),
+    # What a request has come through travels from the edge to the wire, past everything between.
+    "hops": set(),
     "log": {"errors", "events"},
     "simple": {"errors"},
     "rules": {"simple", "errors"},
-    "upstream": {"simple", "rules", "errors", "events", "offload", "__init__"},
+    "upstream": {"simple", "rules", "errors", "events", "offload", "hops", "__init__"},
     # rules.pieces is span arithmetic, which the spool's journal needs as much as the transfer does.
     "store": {"simple.model", "rules.pieces", "errors", "events"},
     "index": {
@@ -36,7 +38,7 @@ MAY = {
         "events",
         "offload",
     },
-    "web": {"index", "simple", "rules", "errors", "events", "__init__"},
+    "web": {"index", "simple", "rules", "errors", "events", "hops", "__init__"},
     "config": {"rules", "simple.model", "errors"},
     "service": {
         "config",

@@ -28,9 +28,5 @@ PENDING: Final[Mapping[str, str]] = {
     "indexes.*.layers": "an index with layers isn't served",
     "indexes.*.quota": "nothing is evicted",
     "indexes.*.web_url": "there is no status page to link from",
-    "indexes.*.mirrors.*.proxy": "mirrors are reached directly",
-    "indexes.*.mirrors.*.netrc": "the netrc file isn't read",
-    "indexes.*.mirrors.*.connections": "a file comes over one connection",
-    "indexes.*.mirrors.*.serves": "every mirror serves pages and files",
 }
 """The setting, and what is done instead."""

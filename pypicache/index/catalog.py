@@ -21,6 +21,7 @@ import msgspec
 from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.events import Observer, PageServedStale
 from pypicache.index.entry import Entry, Outcome, Page
+from pypicache.index.popularity import Popularity
 from pypicache.index.shelf import PAGES, Shelf
 from pypicache.index.tasks import Tasks
 from pypicache.rules import freshness
@@ -66,6 +67,7 @@ class Catalog:
         self._offline = offline
         self._flights: dict[ProjectName, asyncio.Task[Entry]] = {}
         self._tasks = Tasks()
+        self._popularity = Popularity()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -85,6 +87,7 @@ class Catalog:
         match self._assess(project, entry, revalidate=revalidate):
             case Freshness.FRESH:
                 assert entry is not None
+                self._refresh_ahead(project, entry)
                 return await self._answer(project, entry, Outcome.HIT)
             case Freshness.ASK_WITHIN_PATIENCE:
                 assert entry is not None
@@ -115,7 +118,25 @@ class Catalog:
         entry = self._shelf.at_hand(project)
         if self._offline or project in self._flights or self._assess(project, entry) is Freshness.FRESH:
             return
-        if entry is None or self._clock() - entry.asked_at >= freshness.ASK_LIMIT:
+        if entry is None or self._since(entry.asked_at) >= freshness.ASK_LIMIT:
+            self._start(project, entry)
+
+    def _refresh_ahead(self, project: ProjectName, entry: Entry) -> None:
+        """Have a popular page asked for in the background, if it is about to expire."""
+        uses = self._popularity.use(project, entry.asked_at)
+        about_to_expire = freshness.refresh_ahead(
+            checked_at=entry.checked_at,
+            now=self._clock(),
+            windows=self._windows,
+            jitter=self._jitter(project),
+            uses=uses,
+        )
+        if (
+            about_to_expire
+            and not (self._offline or entry.absent or project in self._flights)
+            and entry.denied_at is None
+            and self._since(entry.asked_at) >= freshness.ASK_LIMIT
+        ):
             self._start(project, entry)
 
     # What is held
@@ -137,15 +158,22 @@ class Catalog:
             asked_at=entry.asked_at,
             now=self._clock(),
             windows=self._windows,
-            jitter=freshness.jitter(f"{self.index}/{project}"),
+            jitter=self._jitter(project),
             revalidate=revalidate,
             offline=self._offline,
         )
         if entry.denied_at is None or self._offline or usable is Freshness.GONE:
             return usable
         # Someone said it is gone. It is shown until that is confirmed, and asked about again soon.
-        due = self._clock() - entry.asked_at >= self._windows.negative_ttl
+        due = self._since(entry.asked_at) >= self._windows.negative_ttl
         return Freshness.ASK_FIRST if due else Freshness.FRESH
+
+    def _jitter(self, project: ProjectName) -> float:
+        return freshness.jitter(f"{self.index}/{project}")
+
+    def _since(self, instant: float) -> float:
+        """Seconds between then and now. A clock that was set back must not make an instant last for ever."""
+        return abs(self._clock() - instant)
 
     def _page(
         self, project: ProjectName, entry: Entry, data: bytes, outcome: Outcome, *, collapsed: bool = False

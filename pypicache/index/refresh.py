@@ -166,7 +166,8 @@ class Refresher:
         for origin in (validators.origin, *round_.said):
             silent.pop(origin, None)
         return Entry(
-            checked_at=now - answer.age,
+            # Bounded, since a CDN that is purged on every change sends ages of days for pages that are current.
+            checked_at=now - min(answer.age, self._windows.ttl / 2),
             asked_at=now,
             page_digest=digest,
             origin=home,
@@ -188,7 +189,7 @@ class Refresher:
             case Absence.DISREGARD:
                 raise UpstreamError("", f"{error}; {held.origin}, which listed it, doesn't answer") from error
             case Absence.REPEAT if (
-                held.denied_at is None or now - held.denied_at < self._windows.negative_ttl
+                held.denied_at is None or abs(now - held.denied_at) < self._windows.negative_ttl
             ):
                 return msgspec.structs.replace(held, asked_at=now, denied_at=held.denied_at or now)
         self._observer(Withdrawn(index=self._index, project=project, filenames=(), reason=str(error)))

@@ -8,6 +8,8 @@ conditional  If-None-Match, and requests that insist on a fresh answer
 freshness    whether a held page goes out, and whether mirrors are asked first
 retry        Retry-After: how long a mirror wants to be left alone
 breaker      closed, open, half-open: whether a mirror is worth asking
+score        how well a mirror does, and when that outweighs the configured order
+hedge        when a second mirror is asked while the first is silent
 resume       whether a response may continue the bytes of a broken download
 addresses    where a link out of a page may lead: no inner networks
 redirects    where a redirect may lead

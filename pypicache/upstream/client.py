@@ -15,9 +15,16 @@ from concurrent.futures import BrokenExecutor
 from types import TracebackType
 from typing import Self
 
-from pypicache.errors import ProjectNotFound, UpstreamGarbled, UpstreamTimeout
+from pypicache.errors import (
+    FileNotFound,
+    ProjectNotFound,
+    UpstreamGarbled,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
 from pypicache.offload import Offload
 from pypicache.rules.freshness import clamp_age
+from pypicache.simple.links import OWN, packages_path
 from pypicache.simple.model import File, ProjectName
 from pypicache.upstream.faults import status_line
 from pypicache.upstream.files import FileCopy
@@ -94,14 +101,32 @@ class Client:
     def copies(
         self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False
     ) -> Sequence[Copy]:
-        """The one copy that this mirror may have; looked up on its own page if another one's lists it."""
+        """The one copy that this mirror may have. Of another one's file it is looked up on the own page and, if
+        that doesn't tell, expected at the same path below `packages/`; its digest proves it.
+        """
         suffix = ".metadata" if sidecar else ""
 
         async def locate() -> str:
-            link = file.url if origin == self.name else await self._own_pages.url(project, file)
+            link = file.url if origin == self.name else await self._own_link(project, file)
             return _with_suffix(self._wire.resolve(link), suffix)
 
         return (self._copy(file.filename + suffix, locate),)
+
+    async def _own_link(self, project: ProjectName, file: File) -> str:
+        try:
+            return await self._own_pages.url(project, file)
+        except (FileNotFound, UpstreamRefused) as error:
+            unreachable = isinstance(error, UpstreamRefused) and error.http_status is None
+            guess = None if unreachable or file.best_digest is None else self._same_path(project, file)
+            if guess is None:
+                raise
+            return guess
+
+    def _same_path(self, project: ProjectName, file: File) -> str | None:
+        """Where a replica with the usual layout has the file: `packages/` stands beside `simple/`."""
+        path = packages_path(project, file.url, file.filename)
+        root = self._wire.url.removesuffix("simple/")
+        return None if path.startswith(f"{OWN}/") or root == self._wire.url else f"{root}packages/{path}"
 
     def _copy(self, filename: str, locate: Callable[[], Awaitable[str]]) -> FileCopy:
         return FileCopy(

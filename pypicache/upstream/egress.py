@@ -1,22 +1,29 @@
 """How requests leave this machine: TLS contexts, and the egress proxy a request goes through, if any.
 
 The proxy is the configured one, or with `trust_env` the environment's (`http_proxy`, `https_proxy`, `all_proxy`,
-`no_proxy`). netrc is never read here. A SOCKS proxy isn't supported yet.
+`no_proxy`). A SOCKS proxy is a matter of connectors: `socks5` resolves names here, `socks5h` lets the proxy do it.
+netrc is read only by `from_netrc`, for whoever asks.
 """
 
 from __future__ import annotations
 
+import netrc
+import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
+from aiohttp_socks import ProxyConnector, ProxyType
 
 from pypicache.errors import ConfigError
 
-_SCHEMES = frozenset({"http", "https"})
+_SOCKS = {"socks5": False, "socks5h": True}
+_SCHEMES = frozenset({"http", "https", *_SOCKS})
+_SOCKS_PORT = 1080
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,27 @@ class Via:
     """Its URL, without user and password."""
     authorization: str | None = field(default=None, repr=False)
     """For Proxy-Authorization."""
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    """The user and the password."""
+
+    @property
+    def socks(self) -> bool:
+        """Whether it speaks SOCKS, which is for the connector to know."""
+        return self.url.startswith("socks")
+
+    def connector(self, **settings: Any) -> aiohttp.TCPConnector:
+        """A connector through this SOCKS proxy; `settings` are those of every connector."""
+        parts = urlsplit(self.url)
+        user, password = self.credentials or (None, None)
+        return ProxyConnector(
+            parts.hostname or "",
+            parts.port or _SOCKS_PORT,
+            ProxyType.SOCKS5,
+            username=user,
+            password=password,
+            rdns=_SOCKS[parts.scheme],
+            **settings,
+        )
 
 
 class Egress:
@@ -38,6 +66,16 @@ class Egress:
         if proxy is None and trust_env:
             self._environment = getproxies_environment()
         self._origin = origin
+
+    @property
+    def socks(self) -> Via | None:
+        """The SOCKS proxy that requests may go through, if there is one. Raises ConfigError for several."""
+        named = {url for key, url in self._environment.items() if key in {"http", "https", "all"}}
+        all_ = [_proxy(self._origin, url) for url in named] if self._fixed is None else [self._fixed]
+        found = [proxy for proxy in all_ if proxy.socks]
+        if len(found) > 1:
+            raise ConfigError([f"{self._origin}: the environment names two SOCKS proxies; one is possible"])
+        return found[0] if found else None
 
     def proxy_for(self, url: str) -> Via | None:
         """The proxy that a request for `url` takes; None for a direct connection."""
@@ -70,8 +108,24 @@ def _proxy(origin: str, url: str) -> Via:
     """The parts of a proxy's URL. Raises ConfigError for a kind that isn't supported."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme not in _SCHEMES or not parts.hostname:
-        raise ConfigError([f"{origin}: a proxy must be http:// or https://"])
+        raise ConfigError([f"{origin}: a proxy must be http://, https://, socks5:// or socks5h://"])
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if parts.username is None:
         return Via(bare)
-    return Via(bare, aiohttp.encode_basic_auth(unquote(parts.username), unquote(parts.password or "")))
+    user, password = unquote(parts.username), unquote(parts.password or "")
+    return Via(bare, aiohttp.encode_basic_auth(user, password), (user, password))
+
+
+def from_netrc(origin: str, host: str) -> str | None:
+    """The Authorization header that the netrc file (`$NETRC`, or `~/.netrc`) gives for the host, or its default.
+
+    Reads a file: not for the event loop. Raises ConfigError for a file that can't be read; one that isn't there says nothing.
+    """
+    path = Path(os.environ.get("NETRC") or "~/.netrc")
+    try:
+        found = netrc.netrc(str(path.expanduser())).authenticators(host)
+    except FileNotFoundError:
+        return None
+    except (OSError, RuntimeError, UnicodeError, netrc.NetrcParseError) as error:
+        raise ConfigError([f"{origin}: the netrc file can't be used ({type(error).__name__})"]) from error
+    return None if found is None else aiohttp.encode_basic_auth(found[0], found[2] or "")

@@ -21,11 +21,18 @@ import ssl
 from http import HTTPStatus
 
 import aiohttp
+import aiohttp_socks
 from aiohttp.http_exceptions import HttpProcessingError
 
 from pypicache.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout, one_line
 
-FAULTS = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError, RuntimeError)
+_PROXY = (
+    aiohttp_socks.ProxyError,
+    aiohttp_socks.ProxyConnectionError,
+    aiohttp_socks.ProxyTimeoutError,
+)
+
+FAULTS = (aiohttp.ClientError, HttpProcessingError, *_PROXY, OSError, ValueError, RuntimeError)
 """What a request and the reading of its answer can raise, for hostile servers and URLs too.
 
 TimeoutError and ssl.SSLError are OSErrors, UnicodeError is a ValueError; uvloop raises RuntimeError where asyncio
@@ -57,6 +64,9 @@ def translate(error: BaseException, origin: str, *, silence: str) -> UpstreamErr
     """
     if isinstance(error, UpstreamError):
         return error
+    if isinstance(error, _PROXY):
+        # Whatever its words, they are the proxy's; before TimeoutError, which one of them may be.
+        return UpstreamRefused(origin, "the SOCKS proxy makes no connection")
     if isinstance(error, TimeoutError):
         return UpstreamTimeout(origin, silence)
     if isinstance(error, aiohttp.ClientConnectorDNSError):

@@ -1,12 +1,14 @@
 """Copies and bodies whose fate is reported, so that a mirror's breaker learns from downloads too.
 
 A download's outcome is known long after it was opened, in somebody else's hands: these wrappers pass everything
-through and tell `report` once for each opening, with the error or with None for success. Success means that bytes
+through and tell `report` once for each opening: the error or None for success, how many bytes came, and how many
+seconds were spent waiting for them. Success means that bytes
 came and nothing went wrong up to the end of the body or up to where the reader had enough.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
@@ -14,7 +16,7 @@ from typing import Self
 from pypicache.errors import UpstreamError
 from pypicache.upstream.source import Body, Copy
 
-Report = Callable[[UpstreamError | None], None]
+Report = Callable[[UpstreamError | None, int, float], None]
 
 
 class WatchedCopy:
@@ -33,7 +35,7 @@ class WatchedCopy:
         try:
             body = await self._copy.open(start, stop, if_range=if_range)
         except UpstreamError as error:
-            self._report(error)
+            self._report(error, 0, 0.0)
             raise
         return WatchedBody(body, self._report)
 
@@ -53,14 +55,21 @@ class WatchedBody:
         self._body = body
         self._report = report
         self._reported = False
+        self._received = 0
+        self._waited = 0.0
         self._came = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body's bytes."""
+        asked = time.monotonic()
         try:
             async for piece in self._body.chunks():
+                # The reader's own time, between pieces, is none of the mirror's.
+                self._waited += time.monotonic() - asked
+                self._received += len(piece)
                 self._came = True
                 yield piece
+                asked = time.monotonic()
         except UpstreamError as error:
             self._tell(error)
             raise
@@ -80,4 +89,4 @@ class WatchedBody:
     def _tell(self, error: UpstreamError | None) -> None:
         if not self._reported:
             self._reported = True
-            self._report(error)
+            self._report(error, self._received, self._waited)

@@ -20,27 +20,28 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
 from yarl import URL
 
-from pypicache import __version__
+from pypicache import __version__, hops
 from pypicache.errors import ConfigError, UpstreamRefused
 from pypicache.rules.addresses import Network
 from pypicache.rules.redirects import Refused, follow, same_origin
 from pypicache.rules.retry import retry_after
-from pypicache.upstream.egress import Egress, tls
+from pypicache.upstream.egress import Egress, Via, from_netrc, tls
 from pypicache.upstream.faults import FAULTS, BadLink, ForbiddenAddress, refusal, translate
 from pypicache.upstream.guard import Guard, SocketFactory, plain_socket
+from pypicache.upstream.resolver import Resolver
 
 Lane = Literal["pages", "files"]
 
 LIMITS: Mapping[Lane, int] = {"pages": 32, "files": 64}
 """Connections to one host, in each lane."""
 
-Route = Literal["own", "foreign", "proxy"]
+Route = Literal["own", "foreign", "proxy", "socks"]
 
 DNS_TTL = 60
 KEEPALIVE = 60.0
@@ -65,6 +66,7 @@ class Wire:
     """The sessions of one mirror. Use as an async context manager.
 
     `url` is the index's root and may hold a user and password (then `username` and `password` must be absent).
+    `via` is this daemon's name for Via; `netrc` lets the netrc file give what nothing else does.
     Timeouts are seconds: `connect_timeout` for one connection, `read_timeout` for silence between two reads.
     """
 
@@ -83,6 +85,7 @@ class Wire:
         ca_file: Path | None = None,
         proxy: str | None = None,
         trust_env: bool = False,
+        netrc: bool = False,
         via: str | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -97,15 +100,23 @@ class Wire:
         self._egress = Egress(origin=name, proxy=proxy, trust_env=trust_env)
         self._own_headers = {key.title(): value for key, value in (headers or {}).items()}
         agent = self._own_headers.get("User-Agent", f"pypicache/{__version__}")
-        self._everywhere = {"User-Agent": agent} if via is None else {"User-Agent": agent, "Via": via}
+        self._everywhere = {"User-Agent": agent}
+        self._via = via
+        self._netrc = netrc
         authorization = _authorization(username, password, token) or from_url
         if authorization is not None:
             self._own_headers["Authorization"] = authorization
+        self._resolver: Resolver | None = None
         self._sessions: dict[tuple[Lane, Route], aiohttp.ClientSession] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Open the sessions; no connection is made. Raises ConfigError when `ca_file` can't be used."""
+        """Open the sessions; no connection is made. Raises ConfigError when a file or a proxy can't be used."""
+        if self._netrc and "Authorization" not in self._own_headers:
+            found = await asyncio.to_thread(from_netrc, self.name, urlsplit(self.url).hostname or "")
+            self._own_headers.update({} if found is None else {"Authorization": found})
+        self._resolver = Resolver(name=self.name, seconds=self._connect_timeout)
+        self._stack.push_async_callback(self._resolver.close)
         sockets: dict[Route, SocketFactory] = {
             "own": self._guard.own_socket,
             "foreign": self._guard.foreign_socket,
@@ -116,6 +127,11 @@ class Wire:
             for lane in LIMITS:
                 session = self._session(lane, factory, verify=verify)
                 self._sessions[lane, route] = await self._stack.enter_async_context(session)
+        if (socks := self._egress.socks) is not None:
+            verify = await self._verify(alone=False)
+            for lane in LIMITS:
+                session = self._session(lane, plain_socket, verify=verify, socks=socks)
+                self._sessions[lane, "socks"] = await self._stack.enter_async_context(session)
         return self
 
     async def __aexit__(
@@ -182,10 +198,12 @@ class Wire:
                 self._guard.check_literal(url)
             except ForbiddenAddress as error:
                 raise BadLink(self.name, error.reason) from error
-        sent = {**self._everywhere, **(self._own_headers if own else {}), **headers}
+        via = {} if self._via is None else {"Via": hops.via(self._via)}
+        sent = {**self._everywhere, **via, **(self._own_headers if own else {}), **headers}
         proxy = self._egress.proxy_for(url)
-        if proxy is None:
-            session = self._sessions[lane, "own" if own else "foreign"]
+        if proxy is None or proxy.socks:
+            direct: Route = "own" if own else "foreign"
+            session = self._sessions[lane, direct if proxy is None else "socks"]
             return await session.get(URL(url, encoded=True), headers=sent, allow_redirects=False)
         secret = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
         if urlsplit(url).scheme == "http":
@@ -203,16 +221,28 @@ class Wire:
             raise ConfigError([f"{self.name}: ca_file {self._ca_file}: {why}"]) from error
 
     def _session(
-        self, lane: Lane, socket_factory: SocketFactory, *, verify: ssl.SSLContext | bool
+        self,
+        lane: Lane,
+        socket_factory: SocketFactory,
+        *,
+        verify: ssl.SSLContext | bool,
+        socks: Via | None = None,
     ) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            ssl=verify,
-            limit=0,
-            limit_per_host=LIMITS[lane],
-            ttl_dns_cache=DNS_TTL,
-            keepalive_timeout=KEEPALIVE,
-            socket_factory=socket_factory,
-        )
+        settings: dict[str, Any] = {
+            "ssl": verify,
+            "limit": 0,
+            "limit_per_host": LIMITS[lane],
+            "keepalive_timeout": KEEPALIVE,
+        }
+        if socks is not None:
+            connector = socks.connector(**settings)
+        else:
+            connector = aiohttp.TCPConnector(
+                **settings,
+                resolver=self._resolver,
+                ttl_dns_cache=DNS_TTL,
+                socket_factory=socket_factory,
+            )
         timeout = aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=self._connect_timeout, sock_read=self.read_timeout
         )

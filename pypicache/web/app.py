@@ -12,6 +12,8 @@ from concurrent.futures import Executor
 
 from aiohttp import hdrs, web
 
+from pypicache import hops
+from pypicache.errors import UpstreamError
 from pypicache.index.index import Index
 from pypicache.web import routes
 from pypicache.web.access import BROKEN
@@ -38,8 +40,10 @@ class Edge:
         disk: Executor,
         legacy: LegacyPages,
         lists: ListPages,
+        own_name: str,
         accel: bool = False,
     ) -> None:
+        self._own_name = own_name
         self._indexes = indexes
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
@@ -69,14 +73,8 @@ class Edge:
             return response_to(error)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in _ALLOWED:
-            response = plain(405, f"{request.method} is not answered here", {"Allow": "GET, HEAD"})
-            response.force_close()
-            return response
-        if request.can_read_body:
-            response = plain(400, "a request has no body here")
-            response.force_close()
-            return response
+        if (refused := self._refused(request)) is not None:
+            return refused
         where = routes.route(request.rel_url.raw_path, self._indexes, self._default)
         found = await self._resource(request, where)
         return self._simple_answer(request, where) if found is None else found
@@ -111,3 +109,21 @@ class Edge:
             case routes.NotHere(reason, status):
                 return plain(status, reason, {"Vary": VARY})
         raise AssertionError(f"nobody answers {where}")
+
+    def _refused(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        """The answer to a request that isn't looked at any further."""
+        if request.method not in _ALLOWED:
+            response = plain(405, f"{request.method} is not answered here", {"Allow": "GET, HEAD"})
+            response.force_close()
+            return response
+        if request.can_read_body:
+            response = plain(400, "a request has no body here")
+            response.force_close()
+            return response
+        if not hops.arrive(", ".join(request.headers.getall("Via", [])), self._own_name):
+            return response_to(
+                UpstreamError(
+                    "", "a loop: this request has been here before; a mirror leads back to this cache"
+                )
+            )
+        return None

@@ -278,3 +278,109 @@ async def test_offline_asks_nobody(make: Make, source: FakeSource, clock: Manual
     with pytest.raises(UpstreamError, match="offline"):
         await catalog.page(ProjectName("other"))
     assert len(source.asked) == 1
+
+
+async def answered(source: FakeSource, times: int) -> None:
+    """Wait until the source has been asked so often, and the question is over."""
+    while len(source.asked) < times:
+        source.reached.clear()
+        await source.reached.wait()
+    await asyncio.sleep(0)
+
+
+async def test_a_popular_page_is_refreshed_before_it_expires(
+    make: Make, source: FakeSource, clock: ManualClock
+) -> None:
+    """Its users never wait: the question goes on behind a fresh answer in the last fifth of `ttl`."""
+    catalog = make()
+    await catalog.page(NAME)
+    for _ in range(5):
+        await catalog.page(NAME)
+    assert len(source.asked) == 1
+    clock.advance(500)
+    source.pages[NAME] = NEW
+    assert (await catalog.page(NAME)).outcome is Outcome.HIT
+    await answered(source, 2)
+    await asyncio.gather(*catalog._flights.values())
+    clock.advance(400)
+    after = await catalog.page(NAME)
+    assert after.outcome is Outcome.HIT
+    assert b"demo-2" in after.data
+    assert len(source.asked) == 2
+
+
+async def test_a_page_that_is_rarely_used_expires(make: Make, source: FakeSource, clock: ManualClock) -> None:
+    catalog = make()
+    await catalog.page(NAME)
+    clock.advance(500)
+    assert (await catalog.page(NAME)).outcome is Outcome.HIT
+    assert not catalog._flights
+
+
+async def test_a_refresh_ahead_that_fails_changes_nothing(
+    make: Make, source: FakeSource, clock: ManualClock
+) -> None:
+    catalog = make()
+    for _ in range(4):
+        await catalog.page(NAME)
+    clock.advance(500)
+    source.pages[NAME] = DOWN
+    assert (await catalog.page(NAME)).outcome is Outcome.HIT
+    await asyncio.gather(*catalog._flights.values(), return_exceptions=True)
+    for _ in range(4):
+        assert (await catalog.page(NAME)).outcome is Outcome.HIT
+    assert len(source.asked) == 2
+
+
+@pytest.mark.parametrize(("age", "fresh_for"), [(0.0, 530), (100.0, 430), (86_400.0, 230)])
+async def test_u28_an_age_counts_up_to_half_of_the_ttl(
+    make: Make, source: FakeSource, clock: ManualClock, age: float, fresh_for: float
+) -> None:
+    source.age = age
+    catalog = make()
+    await catalog.page(NAME)
+    clock.advance(fresh_for)
+    assert (await catalog.page(NAME)).outcome is Outcome.HIT
+    clock.advance(600 - min(age, 300) - fresh_for)
+    assert (await catalog.page(NAME)).outcome is Outcome.REVALIDATED
+
+
+@pytest.mark.parametrize("jump", [-3 * 86_400.0, 3000.0])
+async def test_a_clock_that_jumps_makes_a_page_asked_about_and_never_lost(
+    make: Make, source: FakeSource, clock: ManualClock, jump: float
+) -> None:
+    catalog = make()
+    await catalog.page(NAME)
+    clock.jump(jump)
+    right, source.pages[NAME] = source.pages[NAME], DOWN
+    assert (await catalog.page(NAME)).outcome is Outcome.STALE_IF_ERROR
+    source.pages[NAME] = right
+    assert (await catalog.page(NAME)).outcome is Outcome.REVALIDATED
+    assert (await catalog.page(NAME)).outcome is Outcome.HIT
+    clock.advance(600)
+    assert (await catalog.page(NAME)).outcome is Outcome.REVALIDATED
+
+
+async def test_a_clock_that_was_set_back_does_not_make_a_denial_last(
+    make: Make, source: FakeSource, clock: ManualClock
+) -> None:
+    """What is to be said again after `negative_ttl` isn't waited for until the clock catches up."""
+    catalog = make()
+    await catalog.page(NAME)
+    clock.advance(700)
+    source.pages[NAME] = ProjectNotFound("no", origins=["fake"])
+    await catalog.page(NAME)
+    clock.jump(-7 * 86_400)
+    with pytest.raises(ProjectNotFound):
+        await catalog.page(NAME)
+
+
+async def test_a_clock_that_was_set_back_does_not_stop_refreshes_behind(
+    make: Make, source: FakeSource, clock: ManualClock
+) -> None:
+    catalog = make()
+    await catalog.page(NAME)
+    clock.jump(-86_400)
+    catalog.refresh_behind(NAME)
+    await asyncio.gather(*catalog._flights.values())
+    assert len(source.asked) == 2

@@ -53,7 +53,7 @@ async def test_page_comes_parsed_with_absolute_links_and_its_validators(server: 
 
 async def test_request_carries_our_own_small_set_of_headers(server: RawServer) -> None:
     server.on(TARGET, reply(page(), content_type=JSON))
-    async with open_client(server.simple, via="1.1 cache-1") as client:
+    async with open_client(server.simple, via="cache-1") as client:
         await client.project(DEMO)
     sent = dict(server.asked[0].headers)
     assert sent.pop("accept").startswith(JSON)

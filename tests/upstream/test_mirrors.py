@@ -19,6 +19,7 @@ from pypicache.errors import (
 )
 from pypicache.events import MirrorFailed
 from pypicache.rules.breaker import State
+from pypicache.rules.hedge import Allowance
 from pypicache.simple.model import File, ProjectName
 from pypicache.upstream.faults import BadLink
 from pypicache.upstream.mirrors import Mirrors
@@ -150,7 +151,7 @@ async def test_silence_is_not_absence(
 async def test_mirror_that_was_silent_a_moment_ago_is_not_asked_to_confirm_an_absence() -> None:
     log: list[str] = []
     source = mirrors(Scripted("a", listing("a"), absent(), log=log), Scripted("b", refused("b"), log=log))
-    source._failed(source._mirrors[1], "pages", refused("b"))
+    source._mirrors[1].failed("pages", refused("b"))
     await source.project(DEMO)
     with pytest.raises(ProjectNotFound):
         await source.project(DEMO)
@@ -244,9 +245,9 @@ async def test_copies_begin_with_the_pages_origin_then_by_preference() -> None:
     source = mirrors(Scripted("a", listing("a")), Scripted("b", listing("b")), Scripted("c", listing("c")))
     wanted = file("http://c.example.org/x")
     assert [copy.origin for copy in source.copies(DEMO, wanted, "c")] == ["c", "a", "b"]
-    source._failed(source._mirrors[2], "files", refused("c"))
+    source._mirrors[2].failed("files", refused("c"))
     assert [copy.origin for copy in source.copies(DEMO, wanted, "c")] == ["a", "b", "c"]
-    source._failed(source._mirrors[0], "pages", refused("a"))
+    source._mirrors[0].failed("pages", refused("a"))
     assert [copy.origin for copy in source.copies(DEMO, wanted, "c")] == ["b", "c", "a"]
 
 
@@ -312,7 +313,7 @@ async def test_due_mirror_is_probed_by_one_request_at_a_time() -> None:
 async def test_body_that_was_never_read_says_nothing() -> None:
     source = mirrors(Scripted("a", listing("a"), copy=FakeCopy("a", [Script(b"12345")])))
     (copy,) = source.copies(DEMO, file("http://x.example.org/"), "a")
-    source._failed(source._mirrors[0], "files", refused("a"))
+    source._mirrors[0].failed("files", refused("a"))
     async with await copy.open():
         pass
     assert source.health[0].files.state is not State.CLOSED
@@ -321,7 +322,7 @@ async def test_body_that_was_never_read_says_nothing() -> None:
 async def test_reader_that_has_enough_is_no_failure() -> None:
     source = mirrors(Scripted("a", listing("a"), copy=FakeCopy("a", [Script(b"x" * 100, piece=10)])))
     (copy,) = source.copies(DEMO, file("http://x.example.org/"), "a")
-    source._failed(source._mirrors[0], "files", refused("a"))
+    source._mirrors[0].failed("files", refused("a"))
     async with await copy.open() as body:
         async for _ in body.chunks():
             break
@@ -384,10 +385,184 @@ async def test_chosen_mirrors_are_asked_beside_the_one_that_answered() -> None:
         Scripted("e", listing("e"), log=log),
         recorder=recorder,
     )
-    source._failed(source._mirrors[4], "pages", refused("e"))
+    source._mirrors[4].failed("pages", refused("e"))
     assert source.origins == ("a", "b", "c", "d", "e")
     said = await source.ask(DEMO, ("e", "d", "c", "b", "left"))
     assert said == {"b": listing("b"), "c": None}
     assert log == ["b", "c", "d"]
     assert [event.origin for event in recorder.events if isinstance(event, MirrorFailed)] == ["d"]
     assert [health.pages.errors for health in source.health] == [0, 0, 0, 1, 0]
+
+
+class Gated(Scripted):
+    """A mirror that answers when it is let."""
+
+    def __init__(self, name: str, *outcomes: Outcome, log: list[str] | None = None) -> None:
+        super().__init__(name, *outcomes, log=log)
+        self.gate = asyncio.Event()
+        self.reached = asyncio.Event()
+
+    async def project(self, name: ProjectName, known: Validators | None = None) -> Listing | NotModified:
+        self.reached.set()
+        await self.gate.wait()
+        return await super().project(name, known)
+
+
+def live(*clients: Scripted, recorder: Recorder | None = None, **more: Any) -> Mirrors:
+    """Mirrors in real time."""
+    return Mirrors(
+        name="root/pypi",
+        clients=clients,
+        clock=asyncio.get_running_loop().time,
+        observer=recorder or Recorder(),
+        spread=lambda: 0.0,
+        **more,
+    )
+
+
+async def settled(source: Mirrors) -> None:
+    """Wait until nobody owes an answer any more."""
+    await asyncio.wait(source._stragglers._tasks)
+    await asyncio.sleep(0)
+
+
+def used_to(source: Mirrors, place: int, seconds: float = 0.05) -> None:
+    """Give a mirror a history of quick answers."""
+    for _ in range(5):
+        source._mirrors[place].answered(seconds)
+
+
+async def test_a_silent_mirror_is_overtaken_after_its_own_p95_and_asked_last_while_it_owes_an_answer() -> (
+    None
+):
+    log: list[str] = []
+    a = Gated("a", listing("a"), log=log)
+    async with live(a, Scripted("b", listing("b"), log=log)) as source:
+        used_to(source, 0)
+        began = asyncio.get_running_loop().time()
+        assert await source.project(DEMO) == listing("b")
+        assert 0.04 < asyncio.get_running_loop().time() - began < 0.5
+        for _ in range(3):
+            assert await source.project(DEMO) == listing("b")
+        assert log == ["b", "b", "b", "b"]
+        a.gate.set()
+        await settled(source)
+        assert await source.project(DEMO) == listing("a")
+
+
+async def test_an_overtaken_mirror_that_never_answers_has_failed() -> None:
+    recorder = Recorder()
+    async with live(
+        Scripted("a", None), Scripted("b", listing("b")), recorder=recorder, budget=0.4, reserve=0.2
+    ) as source:
+        used_to(source, 0)
+        assert await source.project(DEMO) == listing("b")
+        assert source._mirrors[0].owing == 1
+        await settled(source)
+        assert source.health[0].pages.state is State.OPEN
+        assert [event.origin for event in recorder.events if isinstance(event, MirrorFailed)] == ["a"]
+
+
+async def test_a_hedge_that_loses_says_nothing_against_its_mirror() -> None:
+    a, b = Gated("a", listing("a")), Gated("b", listing("b"))
+    async with live(a, b) as source:
+        used_to(source, 0)
+        question = asyncio.ensure_future(source.project(DEMO))
+        await b.reached.wait()
+        a.gate.set()
+        assert await question == listing("a")
+        assert (source._mirrors[1].owing, source._mirrors[1].scores["pages"].latency.weight) == (0, 0)
+
+
+async def test_an_exhausted_budget_sends_no_extra_requests_until_a_mirror_is_known_to_be_silent() -> None:
+    log: list[str] = []
+    a, b = Gated("a", listing("a"), log=log), Scripted("b", listing("b"), log=log)
+    async with live(a, b) as source:
+        used_to(source, 0)
+        source._stragglers.allowance = Allowance(0.0)
+        question = asyncio.ensure_future(source.project(DEMO))
+        await asyncio.wait([question], timeout=0.3)
+        assert log == []
+        source._mirrors[0].owing += 1
+        assert await question == listing("b")
+        source._mirrors[0].owing -= 1
+
+
+async def test_a_no_beside_a_silent_mirror_is_believed_after_a_last_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pypicache.upstream.race.LAST_WORD", 0.1)
+    async with live(Scripted("a", None), Scripted("b", absent())) as source:
+        used_to(source, 0)
+        with pytest.raises(ProjectNotFound) as caught:
+            await source.project(DEMO)
+        assert caught.value.origins == ("b",)
+
+
+async def test_a_slow_yes_outweighs_a_quick_no() -> None:
+    a = Gated("a", listing("a"))
+    async with live(a, Scripted("b", absent())) as source:
+        used_to(source, 0)
+        question = asyncio.ensure_future(source.project(DEMO))
+        await asyncio.wait([question], timeout=0.2)
+        a.gate.set()
+        assert await question == listing("a")
+
+
+async def test_with_every_breaker_open_a_held_page_is_not_kept_waiting() -> None:
+    log: list[str] = []
+    source = mirrors(Scripted("a", refused("a"), None, log=log), Scripted("b", refused("b"), log=log))
+    with pytest.raises(AllUpstreamsFailed):
+        await source.project(DEMO)
+    with pytest.raises(
+        AllUpstreamsFailed, match="a: not asked again so soon: no; b: not asked again"
+    ) as caught:
+        await source.project(DEMO, Validators("a"))
+    assert log == ["a", "b"]
+    assert source.health[0].pages.trips == 1
+    assert caught.value.status == 503
+
+
+async def test_with_every_breaker_open_and_nothing_held_one_request_at_a_time_tries_a_mirror() -> None:
+    log: list[str] = []
+    a = Gated("a", refused("a"), log=log)
+    a.gate.set()
+    async with live(a) as source:
+        with pytest.raises(AllUpstreamsFailed):
+            await source.project(DEMO)
+        a.gate.clear()
+        a.reached.clear()
+        questions = [asyncio.ensure_future(source.project(DEMO)) for _ in range(20)]
+        await a.reached.wait()
+        a.gate.set()
+        results = await asyncio.gather(*questions, return_exceptions=True)
+        assert {type(result) for result in results} == {AllUpstreamsFailed}
+        assert log == ["a", "a"]
+
+
+async def test_those_who_waited_for_a_probe_ask_when_it_succeeds() -> None:
+    log: list[str] = []
+    a = Scripted("a", refused("a"), listing("a"), log=log)
+    async with live(a) as source:
+        with pytest.raises(AllUpstreamsFailed):
+            await source.project(DEMO)
+        answers = await asyncio.gather(*(source.project(DEMO) for _ in range(5)))
+        assert answers == [listing("a")] * 5
+
+
+async def test_clearly_slow_mirror_gives_way_and_gets_its_turn_back_within_a_minute() -> None:
+    clock, log = ManualClock(), list[str]()
+    source = mirrors(Scripted("a", listing("a"), log=log), Scripted("b", listing("b"), log=log), clock=clock)
+    used_to(source, 0, 4.0)
+    used_to(source, 1, 0.1)
+    assert await source.project(DEMO) == listing("b")
+    clock.advance(60)
+    assert await source.project(DEMO) == listing("a")
+
+
+async def test_mirror_whose_files_crawl_gives_way_to_another() -> None:
+    source = mirrors(Scripted("a", listing("a")), Scripted("b", listing("b")))
+    source._mirrors[0].delivered(10_000_000, 100.0)
+    source._mirrors[1].delivered(10_000_000, 1.0)
+    wanted = file("http://a.example.org/x")
+    assert [copy.origin for copy in source.copies(DEMO, wanted, "a")] == ["b", "a"]

@@ -1,0 +1,126 @@
+"""Mirrors that fail, one way or another: real daemons over real mirrors that do as they are told."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.client import Response, get
+from tests.daemon import Daemon, config_for
+from tests.origin import Hang, Origin, Status
+from tests.wheels import Wheel, wheel
+
+MakeDaemon = Callable[..., Daemon]
+MakeOrigin = Callable[..., Origin]
+
+JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
+DEMO = wheel("demo", "1.0", size=3000)
+
+
+def fails(origin: Origin, action: Any = None) -> None:
+    """The mirror does this with every request, until it is healed."""
+    origin.script(lambda request: True, action or Status(500), repeat=True)
+
+
+def page(daemon: Daemon, project: str = "demo") -> Response:
+    return get(f"{daemon.simple}{project}/", JSON)
+
+
+def timed(daemon: Daemon, project: str = "demo") -> tuple[Response, float]:
+    began = time.monotonic()
+    answer = page(daemon, project)
+    return answer, time.monotonic() - began
+
+
+def mixed(*served: tuple[Origin, str], **index: Any) -> dict[str, Any]:
+    """A configuration in which each mirror serves what is said."""
+    mirrors = [{"url": o.simple, "name": o.name, "serves": serves} for o, serves in served]
+    return {"indexes": {"root/pypi": {"mirrors": mirrors, **index}}}
+
+
+def requires(answer: Response, item: Wheel) -> object:
+    return next(f.get("requires-python") for f in answer.json()["files"] if f["filename"] == item.filename)
+
+
+def test_split_trust_facts_come_from_one_mirror_and_bytes_from_another(
+    daemon: MakeDaemon, origins: MakeOrigin
+) -> None:
+    facts, data = origins(name="facts"), origins(name="data")
+    facts.add(DEMO, requires_python=">=3.9")
+    data.add(DEMO, requires_python=">=2.7")
+    running = daemon(mixed((data, "files"), (facts, "pages")))
+    assert requires(page(running), DEMO) == ">=3.9"
+    assert get(running.link(DEMO)).body == DEMO.data
+    assert not facts.gets(DEMO.filename)
+    assert len(data.gets(DEMO.filename)) == 1
+
+
+def test_split_trust_a_file_mirror_without_pages_has_files_at_the_same_path(
+    daemon: MakeDaemon, origins: MakeOrigin
+) -> None:
+    facts, data = origins(name="facts"), origins(name="data")
+    facts.add(DEMO)
+    data.add(DEMO)
+    data.remove("demo")
+    running = daemon(mixed((data, "files"), (facts, "pages")))
+    assert get(running.link(DEMO)).body == DEMO.data
+    assert not facts.gets(DEMO.filename)
+
+
+def test_split_trust_a_file_mirrors_no_is_not_believed(daemon: MakeDaemon, origins: MakeOrigin) -> None:
+    facts, data = origins(name="facts"), origins(name="data")
+    fails(facts)
+    running = daemon(mixed((facts, "pages"), (data, "files")))
+    answer = page(running)
+    assert answer.status == 503
+    assert "data: no such project, but it serves no pages" in answer.text
+    facts.heal()
+    facts.add(DEMO)
+    assert page(running).status == 200
+
+
+def test_split_trust_pages_degrade_to_a_file_mirrors_and_keep_the_facts_that_are_known(
+    daemon: MakeDaemon, origins: MakeOrigin
+) -> None:
+    facts, data = origins(name="facts"), origins(name="data")
+    new = wheel("demo", "2.0", size=3000)
+    facts.add(DEMO, requires_python=">=3.9")
+    data.add(DEMO, requires_python=">=2.7")
+    running = daemon(mixed((facts, "pages"), (data, "files"), ttl=0, patience="10s"))
+    page(running)
+    data.add(new, requires_python=">=3")
+    assert len(page(running).json()["files"]) == 1
+    fails(facts)
+    degraded = page(running)
+    assert (requires(degraded, DEMO), requires(degraded, new)) == (">=3.9", ">=3")
+    facts.heal()
+    facts.add(new, requires_python=">=3.10")
+    assert requires(page(running), new) == ">=3.10"
+
+
+def test_three_mirrors_one_hangs_one_fails_one_works(daemon: MakeDaemon, origins: MakeOrigin) -> None:
+    """A cold page takes the moment that the first one is given, the next ones don't ask it, and it gets its turn back."""
+    first, second, third = origins(name="first"), origins(name="second"), origins(name="third")
+    names = [f"demo{number}" for number in range(8)]
+    for name in names:
+        for one in (first, third):
+            one.add(wheel(name, "1.0", size=1000))
+    fails(first, Hang())
+    fails(second)
+    running = daemon(config_for(first, second, third, index={"ttl": 0, "patience": "10s"}))
+    answer, seconds = timed(running, names[0])
+    assert answer.status == 200
+    assert 0.9 < seconds < 2.5
+    for name in names[1:4]:
+        answer, seconds = timed(running, name)
+        assert (answer.status, seconds < 0.5) == (200, True)
+    assert len(first.requests) == 1
+    first.heal()
+    began = time.monotonic()
+    while len(first.requests) < 3 and time.monotonic() - began < 60:
+        answer, seconds = timed(running, names[0])
+        assert (answer.status, seconds < 0.5) == (200, True)
+    assert len(first.requests) >= 3
+    sys.stdout.write(f"the mirror that recovered is asked again after {time.monotonic() - began:.1f} s\n")
