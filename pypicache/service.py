@@ -25,12 +25,15 @@ from pypicache.errors import PypicacheError
 from pypicache.events import Observer
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
+from pypicache.index.layered import LayeredIndex
+from pypicache.index.layered_legacy import AnswersLegacy, LayeredLegacy
 from pypicache.index.legacy import Legacy
 from pypicache.index.library import Library
 from pypicache.index.lists import ProjectLists
 from pypicache.index.lru import ByteLRU
 from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
+from pypicache.index.serving import Serving
 from pypicache.index.sidecars import Sidecars
 from pypicache.log import setup as setup_log
 from pypicache.log import to_log
@@ -153,12 +156,12 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         list_store = await stack.enter_async_context(ListStore(root, observe=observer))
         library = await stack.enter_async_context(Library(store=blobs, observer=observer))
         renderings: ByteLRU[str, Rendering] = ByteLRU(RENDERINGS)
-        indexes: dict[str, Index] = {}
-        legacy: dict[str, Legacy] = {}
+        indexes: dict[str, Serving] = {}
+        legacy: dict[str, AnswersLegacy] = {}
         lists: dict[str, ProjectLists] = {}
         for name, settings in config.indexes.items():
             if settings.layers:
-                continue  # the configuration has warned
+                continue  # made below, of those that are made here
             wires = {mirror.name: _wire(mirror) for mirror in settings.mirrors}
             clients = [
                 await stack.enter_async_context(
@@ -235,6 +238,9 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                     offline=settings.offline,
                 )
             )
+        for name in config.indexes:
+            index = _layered(name, config, indexes, observer)
+            legacy.setdefault(name, LayeredLegacy(index=index, leaves=legacy))
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
         legacy_pages = LegacyPages(
             legacy=legacy,
@@ -251,6 +257,20 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             lists=ListPages(lists=lists, disk=senders, clock=clock),
             accel=config.server.accel is not None,
         )
+
+
+def _layered(name: str, config: schema.Config, made: dict[str, Serving], observer: Observer) -> Serving:
+    """The index of that name, made of its layers and added to `made`, unless it is there; layers may be layered."""
+    if name not in made:
+        settings = config.indexes[name]
+        made[name] = LayeredIndex(
+            name=name,
+            layers=[(_layered(each.index, config, made, observer), each.owns) for each in settings.layers],
+            patience=settings.patience,
+            clock=time.monotonic,
+            observer=observer,
+        )
+    return made[name]
 
 
 def _windows(index: schema.Index) -> Windows:

@@ -20,7 +20,7 @@ import msgspec
 
 from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.events import Observer, PageServedStale
-from pypicache.index.entry import Entry, Outcome, Page
+from pypicache.index.entry import Entry, Outcome, Page, Standing
 from pypicache.index.shelf import PAGES, Shelf
 from pypicache.index.tasks import Tasks
 from pypicache.rules import freshness
@@ -105,6 +105,16 @@ class Catalog:
             return None
         return self._page(project, entry, data, Outcome.HIT)
 
+    async def standing(self, project: ProjectName) -> Standing:
+        """What is remembered of the project; nobody is asked."""
+        entry = await self._shelf.entry(project)
+        if entry is None:
+            return Standing.UNKNOWN
+        if not entry.absent:
+            return Standing.HELD
+        lapsed = self._assess(project, entry) is Freshness.GONE
+        return Standing.LAPSED if lapsed else Standing.DENIED
+
     async def absent(self, project: ProjectName) -> bool:
         """Whether the project is recorded as not there, whatever the record's age."""
         entry = await self._shelf.entry(project)
@@ -184,7 +194,7 @@ class Catalog:
         flight = self._flights.get(project) or self._start(project, held)
         done, _ = await asyncio.wait({flight}, timeout=patience)
         if not done:
-            if held is None:
+            if held is None or held.absent:
                 raise UpstreamError(
                     "", f"{self.index}: no mirror answered for {project} within {patience:g} s", retry_after=2
                 )

@@ -50,6 +50,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Standing(enum.Enum):
+    """What an index remembers of a project, without asking anyone; layers are passed over by it."""
+
+    HELD = "held"
+    """Its page is held, however old."""
+    DENIED = "denied"
+    """Its mirrors said that there is no such project, not longer ago than `stale_if_error` allows."""
+    LAPSED = "denied long ago"
+    """They said so, and that was too long ago to be believed."""
+    UNKNOWN = "unknown"
+
+
 class Outcome(enum.Enum):
     """How an answer came about; the edge turns it into Cache-Status (RFC 9211)."""
 
@@ -80,5 +92,7 @@ class Page:
     """Whether the answer was shared with another request's question."""
     facts: bytes = b""
     """What is known beyond the page (`facts.Learned.data`)."""
+    index: str = ""
+    """The index whose page it is: of an index with layers, the layer that answered."""
     facts_digest: str = ""
     """Names what is rendered beside the page itself: the facts, and whether sidecars are made."""

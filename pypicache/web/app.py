@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 
 from aiohttp import hdrs, web
 
-from pypicache.index.index import Index
+from pypicache.index.serving import Serving
 from pypicache.web import routes
 from pypicache.web.access import BROKEN
 from pypicache.web.errors import plain, response_to
@@ -32,7 +32,7 @@ class Edge:
     def __init__(
         self,
         *,
-        indexes: Mapping[str, Index],
+        indexes: Mapping[str, Serving],
         default: str,
         clock: Callable[[], float],
         disk: Executor,
