@@ -23,10 +23,10 @@ from pypicache import __version__
 from pypicache.config import schema
 from pypicache.errors import PypicacheError
 from pypicache.events import Observer
+from pypicache.index.explain import Explainer, Explains
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
-from pypicache.index.layered import LayeredIndex
-from pypicache.index.layered_legacy import AnswersLegacy, LayeredLegacy
+from pypicache.index.layered_legacy import AnswersLegacy
 from pypicache.index.legacy import Legacy
 from pypicache.index.library import Library
 from pypicache.index.lists import ProjectLists
@@ -35,6 +35,7 @@ from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
 from pypicache.index.sidecars import Sidecars
+from pypicache.layering import add_layered
 from pypicache.log import setup as setup_log
 from pypicache.log import to_log
 from pypicache.offload import Offload
@@ -159,6 +160,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         indexes: dict[str, Serving] = {}
         legacy: dict[str, AnswersLegacy] = {}
         lists: dict[str, ProjectLists] = {}
+        explains: dict[str, Explains] = {}
         for name, settings in config.indexes.items():
             if settings.layers:
                 continue  # made below, of those that are made here
@@ -179,6 +181,14 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                 observer=observer,
                 offload=offload,
                 offline=settings.offline,
+            )
+            explains[name] = Explainer(
+                catalog=catalog,
+                mirrors=source,
+                windows=_windows(settings),
+                clock=clock,
+                monotonic=time.monotonic,
+                offload=offload,
             )
             facts = Facts(index=name, store=pages)
             sidecars = None
@@ -238,9 +248,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                     offline=settings.offline,
                 )
             )
-        for name in config.indexes:
-            index = _layered(name, config, indexes, observer)
-            legacy.setdefault(name, LayeredLegacy(index=index, leaves=legacy))
+        add_layered(config.indexes, indexes, legacy, explains, observer)
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
         legacy_pages = LegacyPages(
             legacy=legacy,
@@ -250,6 +258,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         )
         yield Edge(
             indexes=indexes,
+            explains=explains,
             default=config.default_index,
             clock=clock,
             disk=senders,
@@ -257,20 +266,6 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             lists=ListPages(lists=lists, disk=senders, clock=clock),
             accel=config.server.accel is not None,
         )
-
-
-def _layered(name: str, config: schema.Config, made: dict[str, Serving], observer: Observer) -> Serving:
-    """The index of that name, made of its layers and added to `made`, unless it is there; layers may be layered."""
-    if name not in made:
-        settings = config.indexes[name]
-        made[name] = LayeredIndex(
-            name=name,
-            layers=[(_layered(each.index, config, made, observer), each.owns) for each in settings.layers],
-            patience=settings.patience,
-            clock=time.monotonic,
-            observer=observer,
-        )
-    return made[name]
 
 
 def _windows(index: schema.Index) -> Windows:

@@ -105,15 +105,19 @@ class Catalog:
             return None
         return self._page(project, entry, data, Outcome.HIT)
 
+    async def known(self, project: ProjectName) -> tuple[Entry | None, Freshness]:
+        """What is known of the project's page, and what would be done with it now; nobody is asked."""
+        entry = await self._shelf.entry(project)
+        return entry, self._assess(project, entry)
+
     async def standing(self, project: ProjectName) -> Standing:
         """What is remembered of the project; nobody is asked."""
-        entry = await self._shelf.entry(project)
+        entry, freshness = await self.known(project)
         if entry is None:
             return Standing.UNKNOWN
         if not entry.absent:
             return Standing.HELD
-        lapsed = self._assess(project, entry) is Freshness.GONE
-        return Standing.LAPSED if lapsed else Standing.DENIED
+        return Standing.LAPSED if freshness is Freshness.GONE else Standing.DENIED
 
     async def absent(self, project: ProjectName) -> bool:
         """Whether the project is recorded as not there, whatever the record's age."""

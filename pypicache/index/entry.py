@@ -29,6 +29,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """When a mirror first said of a held project that it is gone; believed when said again after `negative_ttl`."""
     answered: str = ""
     """The mirror that answered last, whose validators these are; empty when it is `origin`."""
+    denied_by: tuple[str, ...] = ()
+    """The mirrors that said that there is no such project."""
     silent_since: dict[str, float] = {}
     """Mirrors that were asked in vain while others answered, and when that was first so."""
     unsure: tuple[str, ...] = ()

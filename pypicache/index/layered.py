@@ -60,7 +60,7 @@ class LayeredIndex:
     ) -> None:
         self.name = name
         self._members = {member.name: member for member, _ in layers}
-        self._claims = tuple(Claim(member.name, owns) for member, owns in layers)
+        self.claims = tuple(Claim(member.name, owns) for member, owns in layers)
         self._leaves = {name: leaf for member, _ in layers for name, leaf in member.leaves.items()}
         self._patience = patience
         self._clock = clock
@@ -78,9 +78,13 @@ class LayeredIndex:
         """Projects that were seen in several layers, and the indexes of theirs that aren't shown."""
         return self._shadows
 
+    def member(self, name: str) -> Serving:
+        """The layer of that name."""
+        return self._members[name]
+
     def asked(self, project: ProjectName) -> tuple[Serving, ...]:
         """The layers that may be asked for the project, in order of authority."""
-        return tuple(self._members[name] for name in may_be_asked(project, self._claims))
+        return tuple(self._members[name] for name in may_be_asked(project, self.claims))
 
     async def page(self, project: ProjectName, *, revalidate: bool = False) -> Page:
         """The project's page, from the first layer that has it; the module's docstring has the table."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 
+import msgspec
 from aiohttp import hdrs, web
 
+from pypicache.index.explain import Explains
 from pypicache.index.serving import Serving
 from pypicache.web import routes
 from pypicache.web.access import BROKEN
-from pypicache.web.errors import plain, response_to
+from pypicache.web.errors import UNKEPT, plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.headers import VARY
 from pypicache.web.legacy import LegacyPages
@@ -33,6 +35,7 @@ class Edge:
         self,
         *,
         indexes: Mapping[str, Serving],
+        explains: Mapping[str, Explains],
         default: str,
         clock: Callable[[], float],
         disk: Executor,
@@ -41,6 +44,7 @@ class Edge:
         accel: bool = False,
     ) -> None:
         self._indexes = indexes
+        self._explains = explains
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
         self._legacy = legacy
@@ -69,14 +73,8 @@ class Edge:
             return response_to(error)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in _ALLOWED:
-            response = plain(405, f"{request.method} is not answered here", {"Allow": "GET, HEAD"})
-            response.force_close()
-            return response
-        if request.can_read_body:
-            response = plain(400, "a request has no body here")
-            response.force_close()
-            return response
+        if (refusal := _refusal(request)) is not None:
+            return refusal
         where = routes.route(request.rel_url.raw_path, self._indexes, self._default)
         found = await self._resource(request, where)
         return self._simple_answer(request, where) if found is None else found
@@ -92,6 +90,9 @@ class Edge:
                 return await self._lists.list(request, index)
             case routes.LegacyJSON():
                 return await self._legacy.document(request, where)
+            case routes.Explain(index, project):
+                body = msgspec.json.encode(await self._explains[index].explain(project))
+                return web.Response(body=body, content_type="application/json", headers=UNKEPT)
         return None
 
     def _simple_answer(self, request: web.BaseRequest, where: routes.Route) -> web.StreamResponse:
@@ -111,3 +112,15 @@ class Edge:
             case routes.NotHere(reason, status):
                 return plain(status, reason, {"Vary": VARY})
         raise AssertionError(f"nobody answers {where}")
+
+
+def _refusal(request: web.BaseRequest) -> web.Response | None:
+    """The answer to a request that is wrong whatever its path is; its connection ends."""
+    if request.method not in _ALLOWED:
+        response = plain(405, f"{request.method} is not answered here", {"Allow": "GET, HEAD"})
+    elif request.can_read_body:
+        response = plain(400, "a request has no body here")
+    else:
+        return None
+    response.force_close()
+    return response
