@@ -1,4 +1,4 @@
-"""The command line: `serve`, `check`, `version`.
+"""The command line: `serve`, `check`, `explain`, `version`.
 
 Exit codes: 0 fine, 1 the operation failed, 2 usage or configuration. Everything heavy is imported by the command
 that needs it, so that `--help` and `version` answer at once. It decides nothing about serving: `service` does.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from pypicache import __version__
-from pypicache.errors import ConfigError, one_line
+from pypicache.errors import ConfigError, PypicacheError, one_line
 
 if TYPE_CHECKING:
     from pypicache.config.schema import Config, Index
@@ -89,6 +89,41 @@ def check(path: Path | None) -> None:
     click.echo()
     for line in _summary(config):
         click.echo(line)
+
+
+@_commands.command(epilog=_SEARCH)
+@_config_option
+@click.argument("project")
+@click.option("--index", "name", metavar="NAME", help="The index to ask; the default one if left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def explain(path: Path | None, project: str, name: str | None, *, as_json: bool) -> None:
+    """Tell why a running daemon answers as it does for a project.
+
+    Which mirror answered and when, how long that holds, how the mirrors do, what is hidden and why, and which
+    layers were passed over. No mirror is asked.
+    """
+    from urllib.parse import quote  # noqa: PLC0415 - no other command needs it
+
+    config = _load(path)
+    name = config.default_index if name is None else name
+    if name not in config.indexes:
+        click.echo(f"there is no index {one_line(name)} in the configuration", err=True)
+        sys.exit(USAGE)
+    from pypicache.explain import ask, show  # noqa: PLC0415 - rich isn't needed for --help
+
+    try:
+        said = ask(config, f"/-/explain/{quote(name)}/{quote(project, safe='')}")
+    except PypicacheError as error:
+        click.echo(error, err=True)
+        sys.exit(1)
+    if as_json:
+        import json  # noqa: PLC0415 - as above
+
+        click.echo(json.dumps(said))
+        return
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    show(said, Console(highlight=False))
 
 
 @_commands.command()

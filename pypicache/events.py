@@ -68,6 +68,29 @@ class DigestChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shadowed:
+    """A project exists in several layers of an index: `layer` answers for it, and `hidden` aren't shown.
+
+    Only what is held tells it: no layer is asked for a name that another one answers for.
+    """
+
+    index: str
+    project: str
+    layer: str
+    hidden: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSilent:
+    """A layer doesn't answer; it was passed over for a project that it is remembered to have denied."""
+
+    index: str
+    project: str
+    layer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorFailed:
     """A mirror failed to give a page or a file, and the next one is asked."""
 
@@ -142,6 +165,8 @@ Event = (
     | PageServedStale
     | Withdrawn
     | DigestChanged
+    | Shadowed
+    | LayerSilent
     | MirrorFailed
     | FileStored
     | FileRejected

@@ -16,10 +16,12 @@ from pypicache.events import (
     Event,
     FileRejected,
     FileStored,
+    LayerSilent,
     ListRefreshed,
     MirrorFailed,
     PageRefreshed,
     PageServedStale,
+    Shadowed,
     SidecarMade,
     StoreTrouble,
     TransferFailed,
@@ -85,18 +87,10 @@ def to_log(event: Event) -> None:
                 event.origin,
                 event.seconds,
             )
-        case PageRefreshed() | PageServedStale() | Withdrawn() | DigestChanged():
+        case PageRefreshed() | PageServedStale() | Withdrawn() | DigestChanged() | ListRefreshed():
             _page_to_log(event)
-        case ListRefreshed():
-            change = "changed" if event.changed else "unchanged"
-            log.info(
-                "%s: the list of %d projects from %s is %s, after %.1f s",
-                event.index,
-                event.count,
-                event.origin,
-                change,
-                event.seconds,
-            )
+        case Shadowed() | LayerSilent():
+            _layers_to_log(event)
         case MirrorFailed():
             log.warning("mirror failed for %s: %s", event.what, event.reason)
         case FileRejected():
@@ -118,9 +112,21 @@ def to_log(event: Event) -> None:
             log.error("cache trouble: %s: %s", event.where, event.reason)
 
 
-def _page_to_log(event: PageRefreshed | PageServedStale | Withdrawn | DigestChanged) -> None:
-    """What is known of a page has changed, or is old."""
+def _page_to_log(
+    event: PageRefreshed | PageServedStale | Withdrawn | DigestChanged | ListRefreshed,
+) -> None:
+    """What is known of a page, or of the list of all projects, has changed or is old."""
     match event:
+        case ListRefreshed():
+            change = "changed" if event.changed else "unchanged"
+            log.info(
+                "%s: the list of %d projects from %s is %s, after %.1f s",
+                event.index,
+                event.count,
+                event.origin,
+                change,
+                event.seconds,
+            )
         case PageRefreshed():
             change = "changed" if event.changed else "unchanged"
             log.debug("%s: %s from %s is %s", event.index, event.project, event.origin, change)
@@ -140,6 +146,27 @@ def _page_to_log(event: PageRefreshed | PageServedStale | Withdrawn | DigestChan
                 event.got,
                 event.held,
                 "followed" if event.followed else "not followed",
+            )
+
+
+def _layers_to_log(event: Shadowed | LayerSilent) -> None:
+    """Which layer answered, and which didn't."""
+    match event:
+        case Shadowed():
+            log.warning(
+                "%s: %s is in several layers: %s answers for it, %s isn't shown",
+                event.index,
+                event.project,
+                event.layer,
+                _some(event.hidden),
+            )
+        case LayerSilent():
+            log.warning(
+                "%s: passed over %s for %s, which it denied when it last answered: %s",
+                event.index,
+                event.layer,
+                event.project,
+                event.reason,
             )
 
 

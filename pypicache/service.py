@@ -25,15 +25,19 @@ from pypicache import __version__
 from pypicache.config import schema
 from pypicache.errors import PypicacheError
 from pypicache.events import Observer
+from pypicache.index.explain import Explainer, Explains
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
+from pypicache.index.layered_legacy import AnswersLegacy
 from pypicache.index.legacy import Legacy
 from pypicache.index.library import Library
 from pypicache.index.lists import ProjectLists
 from pypicache.index.lru import ByteLRU
 from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
+from pypicache.index.serving import Serving
 from pypicache.index.sidecars import Sidecars
+from pypicache.layering import add_layered
 from pypicache.log import setup as setup_log
 from pypicache.log import to_log
 from pypicache.offload import Offload
@@ -153,12 +157,13 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         list_store = await stack.enter_async_context(ListStore(root, observe=observer))
         library = await stack.enter_async_context(Library(store=blobs, observer=observer))
         renderings: ByteLRU[str, Rendering] = ByteLRU(RENDERINGS)
-        indexes: dict[str, Index] = {}
-        legacy: dict[str, Legacy] = {}
+        indexes: dict[str, Serving] = {}
+        legacy: dict[str, AnswersLegacy] = {}
         lists: dict[str, ProjectLists] = {}
+        explains: dict[str, Explains] = {}
         for name, settings in config.indexes.items():
             if settings.layers:
-                continue  # the configuration has warned
+                continue  # made below, of those that are made here
             wires = {mirror.name: _wire(mirror, own_name) for mirror in settings.mirrors}
             clients = [
                 await stack.enter_async_context(
@@ -184,6 +189,14 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                 observer=observer,
                 offload=offload,
                 offline=settings.offline,
+            )
+            explains[name] = Explainer(
+                catalog=catalog,
+                mirrors=source,
+                windows=_windows(settings),
+                clock=clock,
+                monotonic=time.monotonic,
+                offload=offload,
             )
             facts = Facts(index=name, store=pages)
             sidecars = None
@@ -243,6 +256,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
                     offline=settings.offline,
                 )
             )
+        add_layered(config.indexes, indexes, legacy, explains, observer)
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
         legacy_pages = LegacyPages(
             legacy=legacy,
@@ -252,6 +266,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         )
         yield Edge(
             indexes=indexes,
+            explains=explains,
             default=config.default_index,
             clock=clock,
             disk=senders,

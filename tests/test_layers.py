@@ -40,8 +40,11 @@ MAY = {
     },
     "web": {"index", "simple", "rules", "errors", "events", "hops", "__init__"},
     "config": {"rules", "simple.model", "errors"},
+    # A part of the composition root.
+    "layering": {"config", "index", "events"},
     "service": {
         "config",
+        "layering",
         "web",
         "index",
         "store",
@@ -54,7 +57,9 @@ MAY = {
         "offload",
         "__init__",
     },
-    "cli": {"config", "service", "errors", "__init__"},
+    # What commands show of a running daemon: over HTTP, so it knows the configuration and nothing behind it.
+    "explain": {"config", "errors"},
+    "cli": {"config", "service", "explain", "errors", "__init__"},
     "__main__": {"cli"},
 }
 

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from pypicache.config.mirrors import mirrors
 from pypicache.config.reader import Section, Value, flag, listed, one_of, optional, scalar, text, worded
 from pypicache.config.schema import DEFAULT_INDEX, Config, Index, Layer
 from pypicache.config.values import Bad, duration, index_name, nearest, project_pattern, share, web_address
+
+_OF_MIRRORS: Final = (
+    "ttl",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "negative_ttl",
+    "offline",
+    "synthesize_metadata",
+)
+"""Settings of an index with mirrors, which one with layers has no use for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,11 @@ def _index(key: Value, value: Value, edges: list[_Edge]) -> Index:
         auth=section.take("auth", optional(one_of("none")), None),
     )
     section.finish()
+    if has_layers:
+        for setting in _OF_MIRRORS:
+            at = section.get(setting)
+            if at is not None and getattr(index, setting) != getattr(default, setting):
+                at.warn("has no effect on an index with layers: theirs hold")
     return index
 
 

@@ -25,7 +25,6 @@ PENDING: Final[Mapping[str, str]] = {
     "auth.token_files": "everyone may read",
     "auth.anonymous": "everyone may read",
     "indexes.*.auth": "everyone may read",
-    "indexes.*.layers": "an index with layers isn't served",
     "indexes.*.quota": "nothing is evicted",
     "indexes.*.web_url": "there is no status page to link from",
 }

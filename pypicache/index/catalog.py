@@ -20,7 +20,7 @@ import msgspec
 
 from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.events import Observer, PageServedStale
-from pypicache.index.entry import Entry, Outcome, Page
+from pypicache.index.entry import Entry, Outcome, Page, Standing
 from pypicache.index.popularity import Popularity
 from pypicache.index.shelf import PAGES, Shelf
 from pypicache.index.tasks import Tasks
@@ -107,6 +107,20 @@ class Catalog:
         ):
             return None
         return self._page(project, entry, data, Outcome.HIT)
+
+    async def known(self, project: ProjectName) -> tuple[Entry | None, Freshness]:
+        """What is known of the project's page, and what would be done with it now; nobody is asked."""
+        entry = await self._shelf.entry(project)
+        return entry, self._assess(project, entry)
+
+    async def standing(self, project: ProjectName) -> Standing:
+        """What is remembered of the project; nobody is asked."""
+        entry, freshness = await self.known(project)
+        if entry is None:
+            return Standing.UNKNOWN
+        if not entry.absent:
+            return Standing.HELD
+        return Standing.LAPSED if freshness is Freshness.GONE else Standing.DENIED
 
     async def absent(self, project: ProjectName) -> bool:
         """Whether the project is recorded as not there, whatever the record's age."""
@@ -212,7 +226,7 @@ class Catalog:
         flight = self._flights.get(project) or self._start(project, held)
         done, _ = await asyncio.wait({flight}, timeout=patience)
         if not done:
-            if held is None:
+            if held is None or held.absent:
                 raise UpstreamError(
                     "", f"{self.index}: no mirror answered for {project} within {patience:g} s", retry_after=2
                 )

@@ -29,6 +29,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """When a mirror first said of a held project that it is gone; believed when said again after `negative_ttl`."""
     answered: str = ""
     """The mirror that answered last, whose validators these are; empty when it is `origin`."""
+    denied_by: tuple[str, ...] = ()
+    """The mirrors that said that there is no such project."""
     silent_since: dict[str, float] = {}
     """Mirrors that were asked in vain while others answered, and when that was first so."""
     unsure: tuple[str, ...] = ()
@@ -48,6 +50,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             last_modified=self.last_modified,
             body_digest=self.body_digest,
         )
+
+
+class Standing(enum.Enum):
+    """What an index remembers of a project, without asking anyone; layers are passed over by it."""
+
+    HELD = "held"
+    """Its page is held, however old."""
+    DENIED = "denied"
+    """Its mirrors said that there is no such project, not longer ago than `stale_if_error` allows."""
+    LAPSED = "denied long ago"
+    """They said so, and that was too long ago to be believed."""
+    UNKNOWN = "unknown"
 
 
 class Outcome(enum.Enum):
@@ -80,5 +94,7 @@ class Page:
     """Whether the answer was shared with another request's question."""
     facts: bytes = b""
     """What is known beyond the page (`facts.Learned.data`)."""
+    index: str = ""
+    """The index whose page it is: of an index with layers, the layer that answered."""
     facts_digest: str = ""
     """Names what is rendered beside the page itself: the facts, and whether sidecars are made."""

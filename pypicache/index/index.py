@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +18,7 @@ import msgspec
 from pypicache.errors import FileNotFound, IntegrityError, PypicacheError, UpstreamError
 from pypicache.index import rendering
 from pypicache.index.catalog import Catalog
-from pypicache.index.entry import Outcome, Page
+from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.facts import Facts, can_have_sidecar
 from pypicache.index.library import Library
 from pypicache.index.locate import SIDECAR, Located, sidecar_of
@@ -28,6 +27,7 @@ from pypicache.index.lru import ByteLRU
 from pypicache.index.notes import Notes
 from pypicache.index.reader import Content
 from pypicache.index.rendering import Rendering
+from pypicache.index.serving import Opened, Serving
 from pypicache.index.sidecars import Sidecars
 from pypicache.index.tasks import Tasks
 from pypicache.index.unstored import whole
@@ -38,18 +38,6 @@ from pypicache.upstream.source import Source
 
 MAX_SIDECAR = 32 << 20
 """A sidecar larger than this is refused: real ones have kilobytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A file, ready to be sent."""
-
-    filename: str
-    content: Content
-    outcome: Outcome
-    collapsed: bool
-    immutable: bool
-    """Whether the page names its bytes by a digest, so that a client may keep it for ever."""
 
 
 class Index:
@@ -100,6 +88,11 @@ class Index:
             await self._sidecars.__aexit__(kind, error, trace)
         await self._catalog.__aexit__(kind, error, trace)
 
+    @property
+    def leaves(self) -> Mapping[str, Serving]:
+        """Itself: it is made of no other index."""
+        return {self.name: self}
+
     # Pages
 
     async def page(self, project: ProjectName, *, revalidate: bool = False) -> Page:
@@ -107,7 +100,17 @@ class Index:
         page = await self._catalog.page(project, revalidate=revalidate)
         learned = await self._facts.of(project)
         made = "" if self._sidecars is None else "sidecars "
-        return dataclasses.replace(page, facts=learned.data, facts_digest=made + learned.digest)
+        return dataclasses.replace(
+            page, index=self.name, facts=learned.data, facts_digest=made + learned.digest
+        )
+
+    async def standing(self, project: ProjectName) -> Standing:
+        """What is remembered of the project; nobody is asked."""
+        return await self._catalog.standing(project)
+
+    def refresh_behind(self, project: ProjectName) -> None:
+        """Have the page asked for in the background if it is due; see `Catalog.refresh_behind`."""
+        self._catalog.refresh_behind(project)
 
     def etag(self, page: Page, form: str, coding: str) -> str:
         """The ETag of that rendering of the page, made or not."""
@@ -143,30 +146,39 @@ class Index:
 
     # Files
 
-    async def open_file(self, path: tuple[str, ...]) -> Opened:
+    def recorded(self, path: tuple[str, ...]) -> ProjectName | None:
+        """The project whose file the link led to last, if it is remembered."""
+        record = self._notes.record(path)
+        return None if record is None else ProjectName(record.project)
+
+    async def open_file(self, path: tuple[str, ...], project: ProjectName | None = None) -> Opened:
         """The file (or sidecar) that is linked at that path: decoded segments below `packages/`.
 
+        With `project`, it is that project's file or none.
         Raises FileNotFound when no page lists it, Denied when the index doesn't hand it out, UpstreamError
         when it isn't stored and can't be had now.
         """
-        record = self._notes.record(path)
+        record = self._record(path, project)
         records = [record] if record is not None else []
         if path[-1].endswith(SIDECAR):
             wheel = (*path[:-1], path[-1].removesuffix(SIDECAR))
-            if (its := self._notes.record(wheel)) is not None:
+            if (its := self._record(wheel, project)) is not None:
                 records.append(its)
-            project, origin, located = await self._locator.locate(wheel, records)
+            project, origin, located = await self._locator.locate(wheel, records, project=project)
             return await self._open_sidecar(path, project, origin, located, record)
-        project, origin, located = await self._locator.locate(path, records)
+        project, origin, located = await self._locator.locate(path, records, project=project)
         return await self._open(path, project, origin, located, record, sidecar=False)
 
-    async def facts_of(self, path: tuple[str, ...]) -> tuple[File, int | None, str | None]:
+    async def facts_of(
+        self, path: tuple[str, ...], project: ProjectName | None = None
+    ) -> tuple[File, int | None, str | None]:
         """The file at that path, its size and its SHA-256, as far as they are known without downloading it.
 
-        Raises as `open_file` does.
+        Takes and raises what `open_file` does.
         """
-        record = self._notes.record(path)
-        project, origin, located = await self._locator.locate(path, [record] if record is not None else ())
+        record = self._record(path, project)
+        records = [record] if record is not None else ()
+        project, origin, located = await self._locator.locate(path, records, project=project)
         file = located.file
         remembered = record if record is not None and record.digests == file.hashes else None
         sha256, size = file.sha256, file.size
@@ -176,6 +188,11 @@ class Index:
         if size is None and not self._offline:
             size = await self._library.size_of(file, self._source.copies(project, file, origin))
         return file, size, sha256
+
+    def _record(self, path: tuple[str, ...], project: ProjectName | None) -> LinkRecord | None:
+        """What is remembered of the link, unless it was another project's."""
+        record = self._notes.record(path)
+        return record if record is None or project in {None, record.project} else None
 
     async def _open_sidecar(
         self,

@@ -23,9 +23,9 @@ from pypicache.events import Observer
 from pypicache.index import facts
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Entry, Outcome, Page
-from pypicache.index.index import Index
 from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering, compress
+from pypicache.index.serving import Serving
 from pypicache.index.tasks import Tasks
 from pypicache.offload import Offload
 from pypicache.rules import policy
@@ -106,7 +106,7 @@ class Legacy:
     def __init__(
         self,
         *,
-        index: Index,
+        index: Serving,
         source: LegacySource,
         store: PageStore,
         windows: Windows,

@@ -27,6 +27,12 @@ OK = "ok"
 _REMOVED, _REFUSED = "removed: ", "refused: "
 
 
+def candidates_of(path: tuple[str, ...]) -> tuple[ProjectName, ...]:
+    """The projects whose file could be at that path: the one that the path names, or what the file name can be split into."""
+    named = project_of_path(path)
+    return (named,) if named is not None else project_candidates(path[-1])[:LIKELY]
+
+
 class Locator:
     """Finds the files of the index called `index`. `remember` is given records whose verdict has changed."""
 
@@ -40,28 +46,31 @@ class Locator:
         self._located: ByteLRU[tuple[str, tuple[str, ...]], Located] = ByteLRU(4 << 20)
 
     async def locate(
-        self, path: tuple[str, ...], records: Sequence[LinkRecord] = ()
+        self,
+        path: tuple[str, ...],
+        records: Sequence[LinkRecord] = (),
+        *,
+        project: ProjectName | None = None,
     ) -> tuple[ProjectName, str, Located]:
         """The project, the mirror whose file it is, and the file as the page lists it; judged.
 
-        `records` are what is remembered of the link: of a sidecar's, its own and its wheel's.
+        With `project`, the file is looked for on that project's page only. `records` are what is remembered of the link: of a sidecar's, its own and its wheel's.
         Raises FileNotFound, Denied, or UpstreamError when the page that could list it can't be had.
         """
         if records:
             return await self._recorded(path, records)
-        named = project_of_path(path)
-        candidates = (named,) if named is not None else project_candidates(path[-1])[:LIKELY]
         failure: UpstreamError | None = None
-        for project in await self._known_first(candidates):
+        candidates = candidates_of(path) if project is None else (project,)
+        for candidate in await self._known_first(candidates):
             try:
-                page, located = await self._look_up(project, path)
+                page, located = await self._look_up(candidate, path)
             except ProjectNotFound:
                 continue
             except UpstreamError as error:
                 failure = failure or error
                 continue
             if located is not None:
-                return self._judged(project, page, located, records)
+                return self._judged(candidate, page, located, records)
         if failure is not None:
             raise failure
         raise FileNotFound(f"{self._index} has no file {path[-1]} at that path")

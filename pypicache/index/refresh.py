@@ -101,8 +101,8 @@ class Refresher:
         began = self._clock()
         try:
             answer = await self._source.project(project, None)
-        except ProjectNotFound:
-            return self._absent(), None
+        except ProjectNotFound as error:
+            return self._absent(error), None
         assert isinstance(answer, Listing), "unchanged, compared with nothing"
         entry = self._entry(answer, await digest_of(answer.page), None, _Round())
         self._tell(project, entry, changed=True, seconds=self._clock() - began)
@@ -191,13 +191,15 @@ class Refresher:
             case Absence.REPEAT if (
                 held.denied_at is None or abs(now - held.denied_at) < self._windows.negative_ttl
             ):
-                return msgspec.structs.replace(held, asked_at=now, denied_at=held.denied_at or now)
+                return msgspec.structs.replace(
+                    held, asked_at=now, denied_at=held.denied_at or now, denied_by=error.origins
+                )
         self._observer(Withdrawn(index=self._index, project=project, filenames=(), reason=str(error)))
-        return self._absent()
+        return self._absent(error)
 
-    def _absent(self) -> Entry:
+    def _absent(self, error: ProjectNotFound) -> Entry:
         now = self._clock()
-        return Entry(checked_at=now, asked_at=now)
+        return Entry(checked_at=now, asked_at=now, denied_by=error.origins)
 
     # What is told
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 
+import msgspec
 from aiohttp import hdrs, web
 
 from pypicache import hops
 from pypicache.errors import UpstreamError
-from pypicache.index.index import Index
+from pypicache.index.explain import Explains
+from pypicache.index.serving import Serving
 from pypicache.web import routes
 from pypicache.web.access import BROKEN
-from pypicache.web.errors import plain, response_to
+from pypicache.web.errors import UNKEPT, plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.headers import VARY
 from pypicache.web.legacy import LegacyPages
@@ -34,7 +36,8 @@ class Edge:
     def __init__(
         self,
         *,
-        indexes: Mapping[str, Index],
+        indexes: Mapping[str, Serving],
+        explains: Mapping[str, Explains],
         default: str,
         clock: Callable[[], float],
         disk: Executor,
@@ -45,6 +48,7 @@ class Edge:
     ) -> None:
         self._own_name = own_name
         self._indexes = indexes
+        self._explains = explains
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
         self._legacy = legacy
@@ -90,6 +94,9 @@ class Edge:
                 return await self._lists.list(request, index)
             case routes.LegacyJSON():
                 return await self._legacy.document(request, where)
+            case routes.Explain(index, project):
+                body = msgspec.json.encode(await self._explains[index].explain(project))
+                return web.Response(body=body, content_type="application/json", headers=UNKEPT)
         return None
 
     def _simple_answer(self, request: web.BaseRequest, where: routes.Route) -> web.StreamResponse:

@@ -23,6 +23,10 @@ RETRY_AFTER = 2
 MAX_RETRY_AFTER = 30
 
 
+UNKEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""The headers of an answer that nobody may keep."""
+
+
 def plain(status: int, line: str, headers: dict[str, str] | None = None) -> web.Response:
     """A one-line answer that nobody may keep."""
     return web.Response(
@@ -30,7 +34,7 @@ def plain(status: int, line: str, headers: dict[str, str] | None = None) -> web.
         text=one_line(line, 1000) + "\n",
         content_type="text/plain",
         charset="utf-8",
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+        headers={**UNKEPT, **(headers or {})},
     )
 
 

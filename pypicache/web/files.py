@@ -8,11 +8,11 @@ from concurrent.futures import Executor
 
 from aiohttp import hdrs, web
 
-from pypicache.index.index import Index, Opened
 from pypicache.index.locate import SIDECAR
 from pypicache.index.lru import ByteLRU
 from pypicache.index.reader import Content
 from pypicache.index.rendering import compress
+from pypicache.index.serving import Opened, Serving
 from pypicache.rules import ranges
 from pypicache.rules.conditional import not_modified
 from pypicache.simple.negotiate import negotiate_coding
@@ -40,7 +40,7 @@ PACKED = 4 << 20
 class Files:
     """Answers requests for files."""
 
-    def __init__(self, *, indexes: Mapping[str, Index], disk: Executor, accel: bool = False) -> None:
+    def __init__(self, *, indexes: Mapping[str, Serving], disk: Executor, accel: bool = False) -> None:
         self._indexes = indexes
         self._disk = disk
         self._accel = accel
@@ -59,7 +59,7 @@ class Files:
             opened.content.close()
 
     async def _head(
-        self, request: web.BaseRequest, index: Index, path: tuple[str, ...]
+        self, request: web.BaseRequest, index: Serving, path: tuple[str, ...]
     ) -> web.StreamResponse:
         """What a GET would say, from what is known of the file: nothing is downloaded."""
         file, size, sha256 = await index.facts_of(path)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from pypicache.index.legacy import Legacy
+from pypicache.index.layered_legacy import AnswersLegacy
 from pypicache.rules.conditional import not_modified, wants_revalidation
 from pypicache.simple.negotiate import negotiate_coding
 from pypicache.web.address import Network, base_url
@@ -25,7 +25,7 @@ class LegacyPages:
     def __init__(
         self,
         *,
-        legacy: Mapping[str, Legacy],
+        legacy: Mapping[str, AnswersLegacy],
         clock: Callable[[], float],
         public_url: str | None = None,
         trusted: Sequence[Network] = (),

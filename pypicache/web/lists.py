@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 
 from aiohttp import hdrs, web
 
-from pypicache.errors import NotAcceptable
+from pypicache.errors import NotAcceptable, NotFound
 from pypicache.index.lists import OpenedList, ProjectLists
 from pypicache.rules.conditional import not_modified, wants_revalidation
 from pypicache.simple.listing import Part
@@ -40,6 +40,8 @@ class ListPages:
 
     async def list(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
         """The list in the form and coding that the client prefers."""
+        if name not in self._lists:
+            raise NotFound(f"{name} is made of other indexes, which have lists of all projects; it has none")
         headers = request.headers
         try:
             representation = negotiate(joined(request, "Accept"), request.query.get("format"))

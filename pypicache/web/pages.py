@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import hdrs, web
 
 from pypicache.errors import PypicacheError
-from pypicache.index.index import Index
+from pypicache.index.serving import Serving
 from pypicache.rules.conditional import not_modified, wants_revalidation
 from pypicache.simple.model import ProjectName
 from pypicache.simple.negotiate import negotiate, negotiate_coding
@@ -24,7 +24,7 @@ PIECE = 256 << 10
 class Pages:
     """Answers requests for project pages."""
 
-    def __init__(self, *, indexes: Mapping[str, Index], clock: Callable[[], float]) -> None:
+    def __init__(self, *, indexes: Mapping[str, Serving], clock: Callable[[], float]) -> None:
         self._indexes = indexes
         self._clock = clock
 

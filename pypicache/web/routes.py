@@ -7,6 +7,7 @@ one or two segments, and the longest match wins; then come the aliases of the de
     /{index}/simple/{name}/        ProjectPage      also +simple
     /{index}/simple/{name}         Redirect to the line above; likewise names that aren't normalised
     /{index}/packages/{path…}      FilePath
+    /-/explain/{index}/{name}      Explain
     /simple/… /index/… /packages/…  the default index's
 
 Legacy JSON has as many addresses as clients have ideas of where an index keeps it; each ends in `/json`. ::
@@ -84,6 +85,14 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Explain:
+    """Why the index answers as it does for the project."""
+
+    index: str
+    project: ProjectName
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The process lives."""
 
@@ -101,7 +110,7 @@ class NotHere:
     status: int = 404
 
 
-Route = ProjectList | ProjectPage | FilePath | LegacyJSON | Redirect | Health | Root | NotHere
+Route = ProjectList | ProjectPage | FilePath | LegacyJSON | Explain | Redirect | Health | Root | NotHere
 
 _PAGES = {"simple", "+simple"}
 
@@ -118,6 +127,8 @@ def route(raw_path: str, indexes: Collection[str], default: str) -> Route:
         return NotHere("the path is malformed")
     if first in _FIXED and len(segments) == 1:
         return _FIXED[first]
+    if first == "-":
+        return _explain(segments[1:], indexes)
     for count in (2, 1):
         names = [decode(segment) for segment in segments[:count]]
         if (
@@ -146,6 +157,16 @@ def _by_default(index: str, first: str, segments: list[str]) -> Route:
 
 
 _FIXED: dict[str, Route] = {"": Root(), "healthz": Health()}
+
+
+def _explain(segments: list[str], indexes: Collection[str]) -> Route:
+    texts = [decode(segment) for segment in segments]
+    *index, last = texts[1:] or [None]
+    name = project_name(last) if last is not None else None
+    known = None not in index and "/".join(filter(None, index)) in indexes
+    if texts[:1] == ["explain"] and known and name is not None:
+        return Explain("/".join(filter(None, index)), name)
+    return NotHere("nothing is here; an answer is explained at /-/explain/{index}/{project}")
 
 
 def _in_index(index: str, segments: list[str]) -> Route:

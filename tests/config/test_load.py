@@ -283,6 +283,17 @@ def test_an_anchor_is_shared_and_a_merge_key_is_overridden(load_text: LoadText) 
     assert (b.name, b.ttl, b.patience, b.mirrors) == ("b", 7, 2, config.indexes["a"].mirrors)
 
 
+def test_settings_that_layers_have_no_use_for_are_told(load_text: LoadText) -> None:
+    """An operator who thinks that `offline` holds is told that it doesn't; `patience` does."""
+    told = load_text(
+        "indexes: {dev: {layers: [up], offline: true, ttl: 5s, patience: 2s, negative_ttl: 60s}, up: {mirrors: [tuna]}}"
+    ).warnings
+    assert [line.partition("indexes.")[2] for line in told] == [
+        "dev.offline: has no effect on an index with layers: theirs hold",
+        "dev.ttl: has no effect on an index with layers: theirs hold",
+    ]
+
+
 SETTINGS = {
     "server.workers": "server: {workers: 2}",
     "server.public_url": "server: {public_url: 'https://a.example/'}",

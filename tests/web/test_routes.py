@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pypicache.simple.model import ProjectName
 from pypicache.web.routes import (
+    Explain,
     FilePath,
     Health,
     LegacyJSON,
@@ -45,6 +46,9 @@ def default_legacy(name: str, version: str | None = None) -> LegacyJSON:
     [
         ("/", Root()),
         ("/healthz", Health()),
+        ("/-/explain/root/pypi/Foo_Bar", Explain("root/pypi", ProjectName("foo-bar"))),
+        ("/-/explain/corp/demo", Explain("corp", ProjectName("demo"))),
+        ("/-/explain/team/dev/demo", Explain("team/dev", ProjectName("demo"))),
         ("/root/pypi/simple/", ProjectList("root/pypi")),
         ("/root/pypi/+simple/", ProjectList("root/pypi")),
         ("/root/pypi/%2Bsimple/", ProjectList("root/pypi")),
@@ -188,6 +192,13 @@ def test_a_redirect_leads_to_what_was_meant() -> None:
         "/packages/a/x%2F1.tar.gz",
         "//simple/requests/",
         "/%2e/simple/requests/",
+        "/-/",
+        "/-/explain/corp",
+        "/-/explain/nowhere/demo",
+        "/-/explain/corp/demo/",
+        "/-/explain/corp/..",
+        "/-/explain/corp/%zz",
+        "/-/other/corp/demo",
         "/root%2Fpypi/simple/requests/",
         "/root/pypi/json",
         "/team/dev/json",

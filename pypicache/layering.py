@@ -1,0 +1,43 @@
+"""Indexes of layers, wired: the part of the composition root that makes indexes of indexes.
+
+Everything with mirrors of its own is made by `service` before; this opens nothing and starts nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from pypicache.config import schema
+from pypicache.events import Observer
+from pypicache.index.explain import Explains, LayeredExplainer
+from pypicache.index.layered import LayeredIndex
+from pypicache.index.layered_legacy import AnswersLegacy, LayeredLegacy
+from pypicache.index.serving import Serving
+
+
+def add_layered(
+    settings: Mapping[str, schema.Index],
+    indexes: dict[str, Serving],
+    legacy: dict[str, AnswersLegacy],
+    explains: dict[str, Explains],
+    observer: Observer,
+) -> None:
+    """Add every index of `settings` that has layers to the three; those with mirrors are there already."""
+
+    def made(name: str) -> Serving:
+        if name not in indexes:
+            index = LayeredIndex(
+                name=name,
+                layers=[(made(layer.index), layer.owns) for layer in settings[name].layers],
+                patience=settings[name].patience,
+                clock=time.monotonic,
+                observer=observer,
+            )
+            indexes[name] = index
+            legacy[name] = LayeredLegacy(index=index, leaves=legacy)
+            explains[name] = LayeredExplainer(index=index, members=explains)
+        return indexes[name]
+
+    for name in settings:
+        made(name)

@@ -1,0 +1,135 @@
+"""Why an answer is what it is: `/-/explain/…` and `pypicache explain` over real daemons."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.client import get
+from tests.daemon import Daemon, config_for
+from tests.environment import REPOSITORY, clean
+from tests.origin import Origin, Status
+from tests.wheels import wheel
+
+MakeDaemon = Callable[..., Daemon]
+MakeOrigin = Callable[..., Origin]
+
+SECRET = "hidden-word"
+
+
+def told(daemon: Daemon, name: str = "demo", index: str = "root/pypi") -> Any:
+    answer = get(f"{daemon.url}/-/explain/{index}/{name}")
+    assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
+    assert SECRET not in answer.text
+    return answer.json()
+
+
+def command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`pypicache explain`, with the daemon's own configuration."""
+    daemon.config["server"]["listen"] = daemon.url.removeprefix("http://")
+    daemon.write_config()
+    return subprocess.run(
+        [sys.executable, "-m", "pypicache", "explain", "-c", str(daemon.config_file), *arguments],
+        env=clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def made(origin: Origin, daemon: MakeDaemon) -> Daemon:
+    origin.add(wheel("demo", "1.0"))
+    mirror = {"username": "me", "password": SECRET}
+    return daemon(config_for(origin, mirror=mirror, index={"ttl": "10m", "negative_ttl": 0}))
+
+
+def test_a_page_from_before_it_is_asked_for_until_the_mirror_is_gone(origin: Origin, made: Daemon) -> None:
+    asked = origin.count()
+    before = told(made)
+    assert (before["standing"], origin.count()) == ("unknown", asked)
+    assert get(made.simple + "demo/").status == 200
+    held = told(made)
+    assert (held["standing"], held["freshness"], held["mirror"], held["files"]) == (
+        "held",
+        "fresh",
+        "origin",
+        1,
+    )
+    assert held["fresh_until"] - held["checked_at"] == 600
+    assert held["usable_until"] > held["fresh_until"]
+    assert held["etag"]
+    assert held["mirrors"][0]["pages"] == {"state": "closed", "errors": 0, "wait": 0.0}
+    origin.close()
+    assert get(made.simple + "other/").status == 503
+    down = told(made)["mirrors"][0]["pages"]
+    assert (down["state"], down["wait"] > 0) == ("open", True)
+
+
+def test_why_a_404(origin: Origin, made: Daemon) -> None:
+    assert get(made.simple + "other/").status == 404
+    said = told(made, "other")
+    assert (said["standing"], said["denied_by"], said["denied_at"]) == (
+        "denied",
+        ["origin"],
+        said["checked_at"],
+    )
+    assert "503 if none answers" in said["answer"]
+
+
+def test_why_files_are_hidden(origin: Origin, made: Daemon) -> None:
+    status = {"project-status": {"status": "quarantined", "reason": "malware"}}
+    origin.project("demo", extra=status, api_version="1.4")
+    get(made.simple + "demo/")
+    assert told(made)["hidden"] == "demo is quarantined by its index: malware"
+
+
+def test_which_layer_answers(origins: MakeOrigin, daemon: MakeDaemon) -> None:
+    corp, public = origins(name="corp"), origins(name="public")
+    public.add(wheel("demo", "1.0"))
+    config = config_for(public)
+    config["indexes"]["corp"] = {"mirrors": [corp.simple]}
+    config["indexes"]["dev"] = {"layers": [{"index": "corp", "owns": ["acme-*"]}, "root/pypi"]}
+    config["indexes"]["both"] = {"layers": ["corp", "root/pypi"]}
+    made = daemon(config)
+    assert get(f"{made.url}/both/simple/demo/").status == 200
+    said = told(made, index="both")
+    assert [(layer["index"], layer["standing"]) for layer in said["layers"]] == [
+        ("corp", "denied"),
+        ("root/pypi", "held"),
+    ]
+    assert said["answer"].startswith("root/pypi decides: the held page")
+    owned = told(made, "acme-app", "dev")
+    assert [layer["may_be_asked"] for layer in owned["layers"]] == [True, False]
+    assert [each["index"] for each in owned["below"]] == ["corp"]
+    shown = command(made, "acme-app", "--index", "dev")
+    assert shown.returncode == 0, shown.stderr
+    assert "acme-app on dev" in shown.stdout
+    assert "never" in shown.stdout
+
+
+def test_the_command(origin: Origin, made: Daemon) -> None:
+    """For people, for programs, and without a daemon."""
+    origin.script("/simple/other/", Status(404))
+    get(made.simple + "demo/")
+    get(made.simple + "other/")
+    shown = command(made, "demo")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for part in ("demo on root/pypi: the held page, without asking", "answered by", "closed"):
+        assert part in shown.stdout
+    assert "no such project, said origin at" in command(made, "other").stdout
+    assert json.loads(command(made, "demo", "--json").stdout)["standing"] == "held"
+    assert SECRET not in shown.stdout
+    assert command(made, "demo", "--index", "nowhere").returncode == 2
+    refused = command(made, "-x-", "--index", "root/pypi")
+    assert refused.returncode != 0
+    made.stop()
+    alone = command(made, "demo")
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert alone.stderr.startswith("no daemon answers at 127.0.0.1:")
