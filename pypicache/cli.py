@@ -68,7 +68,7 @@ def serve(path: Path | None) -> None:
     """
     config = _load(path)
     # The service brings aiohttp and the rest along: no other command waits for them.
-    from pypicache.service import run  # noqa: PLC0415 - see above
+    from pypicache.daemon import run  # noqa: PLC0415 - see above
 
     sys.exit(run(config))
 

@@ -6,24 +6,14 @@ reverse: first no new connections, then running responses end, then downloads, t
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import resource
 import secrets
-import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import quote
 
-from aiohttp import web
-
-from pypicache import __version__
 from pypicache.config import schema
-from pypicache.errors import PypicacheError
 from pypicache.events import Observer
 from pypicache.index.explain import Explainer, Explains
 from pypicache.index.facts import Facts
@@ -38,7 +28,6 @@ from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
 from pypicache.index.sidecars import Sidecars
 from pypicache.layering import add_layered
-from pypicache.log import setup as setup_log
 from pypicache.log import to_log
 from pypicache.offload import Offload
 from pypicache.rules.freshness import Windows
@@ -52,94 +41,15 @@ from pypicache.upstream.legacy import LegacyClient
 from pypicache.upstream.lists import ListClient
 from pypicache.upstream.mirrors import Mirrors
 from pypicache.upstream.wire import Wire
-from pypicache.web.access import AccessLog
 from pypicache.web.app import Edge
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
-from pypicache.web.pace import limit_silence
-from pypicache.web.server import Server
-
-log = logging.getLogger(__name__)
 
 RENDERINGS = 48 << 20
 """Bytes of finished pages held in memory, over all indexes."""
 
-FILES = 1 << 16
-"""Open files to ask the system for: shells give 1024, which is 250 clients."""
-
 SENDERS = 4
 """Threads that read files for clients."""
-
-
-def run(config: schema.Config) -> int:
-    """Serve until a signal ends it; the exit code."""
-    setup_log(config.log)
-    _raise_file_limit()
-    for warning in config.warnings:
-        log.warning("%s", warning)
-    try:
-        if sys.platform == "win32":
-            return asyncio.run(_serve(config))
-        import uvloop  # noqa: PLC0415 - not there on Windows
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(config))
-    except PypicacheError as error:
-        log.critical("%s", error)
-        return 1
-
-
-def _raise_file_limit() -> None:
-    """As many descriptors as the system lets us have, within reason: a client that is sent a file takes four."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-async def _serve(config: schema.Config) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        edge = await stack.enter_async_context(service(config))
-        access = None
-        if config.log.access:
-            access = await stack.enter_async_context(AccessLog(sys.stderr.write))
-        server = Server(edge.handle, access=access, keepalive_timeout=config.server.keepalive_timeout)
-        runner = web.ServerRunner(server, shutdown_timeout=config.server.shutdown_timeout)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        log.info(
-            "pypicache %s, %s",
-            __version__,
-            f"configured by {config.path}" if config.path else "built-in configuration",
-        )
-        for address in config.server.listen:
-            await _listen(runner, address)
-        await stop.wait()
-        log.info("stopping: running responses have %g s to finish", config.server.shutdown_timeout)
-    return 0
-
-
-async def _listen(runner: web.BaseRunner, address: schema.Listen) -> None:
-    try:
-        if address.unix is not None:
-            address.unix.unlink(missing_ok=True)
-            await web.UnixSite(runner, str(address.unix), backlog=1024).start()
-            log.info("listening on unix:%s", address.unix)
-            return
-        site = web.TCPSite(runner, address.host, address.port, backlog=1024)
-        await site.start()
-    except OSError as error:
-        raise PypicacheError(f"can't listen on {address}: {error.strerror or error}") from error
-    server = site._server  # noqa: SLF001 - aiohttp has no public way to the sockets, and port 0 needs one
-    for sock in getattr(server, "sockets", ()):
-        limit_silence(sock)
-        host, port = sock.getsockname()[:2]
-        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from pypicache import log, service
+from pypicache import daemon, log
 from pypicache.config import schema
 from pypicache.config.load import load
 
@@ -68,7 +68,7 @@ class Watch:
 async def _watched(config: schema.Config) -> int:
     watch = Watch()
     try:
-        return await service._serve(config)
+        return await daemon._serve(config)
     finally:
         sys.stderr.write(f"lag {json.dumps(watch.report())}\n")
 

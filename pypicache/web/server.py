@@ -26,15 +26,51 @@ from pypicache.web.request import Request
 log = logging.getLogger(__name__)
 
 LINGER = 2.0
-"""Seconds in which a refused request's body is read and thrown away, so that the refusal isn't lost in a reset."""
+"""Seconds in which a refused request's body is read and thrown away, so that the refusal isn't lost in a reset; and
+after which a connection that the client has closed is looked at again."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Protocol(web.RequestHandler):
-    """One connection."""
+    """One connection.
 
-    __slots__ = ()
+    A client that has said all it has to say and closes its side (`nc` does) is still answered, then the connection ends.
+    One that has left altogether looks the same until something is written, which the kernel then refuses.
+    """
+
+    __slots__ = ("_said_all",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        self._said_all = False
+        super().connection_made(transport)
+
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocols may answer here, aiohttp's doesn't
+        """The client closes its side; whether the connection stays for what is still to be answered."""
+        self._said_all = True
+        at_work = self._waiter is None and self._request_count > 0
+        if not at_work and not self._messages:
+            return False
+        self._loop.call_later(LINGER, self._leave)
+        return True
+
+    def _leave(self) -> None:
+        """End the connection of a client that has said all, unless an answer is still being made."""
+        if self.transport is None:
+            return
+        if self._waiter is not None and not self._messages:
+            self.force_close()
+        else:
+            self._loop.call_later(LINGER, self._leave)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send what the handler left to send; the last of the answers to a client that has said all ends the connection."""
+        if self._said_all and not self._messages:
+            resp.force_close()
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.conformance.place import HTML, JSON, Place, new_name
-from tests.wheels import artifact, sdist, wheel
+from tests.wheels import artifact, wheel
 
 REASON = 'bad "quote" & <b>bold</b>\'s'
 SHA = "a" * 64
@@ -38,7 +38,7 @@ def test_c1_to_c10_everything_a_file_can_say(place: Place) -> None:
         extra={"gpg-sig": True, "provenance": "https://origin.example/integrity/x?a=1&b=2"},
     )
     place.origin.add(wheel(name, "1.1"), yanked=True)
-    place.origin.add(sdist(name, "1.2"))
+    place.origin.add(wheel(name, "1.2"), core_metadata=False)
     place.origin.add(wheel(name, "1.3"), core_metadata="bare")
     place.origin.project(
         name, extra={"project-status": {"status": "archived", "reason": 'no <more> & "less"'}}

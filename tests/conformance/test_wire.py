@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from tests.client import Response
-from tests.conformance.place import JSON, Place, check, new_name
-from tests.origin import Chunked
+from tests.conformance.place import JSON, Place, check, new_name, responses
+from tests.origin import Chunked, Delay
 from tests.wheels import Wheel, wheel
 
 
@@ -223,3 +223,21 @@ def test_the_cache_status_of_every_answer_from_the_cache_path(eager: Place, plac
     assert place.get(link, {"Range": "bytes=99999999-"}).headers["cache-status"] == "pypicache; hit"
     missing = f"{link.rpartition('/')[0]}/{made.name}-9.9.tar.gz"
     assert place.get(missing).headers["cache-status"] == "pypicache; detail=not-listed"
+
+
+@pytest.mark.parametrize("kind", ["health", "page", "file"])
+def test_case_45_a_client_that_has_said_all_still_gets_its_answers(place: Place, kind: str) -> None:
+    """Simple clients close their side with the request; also of several requests each is answered, however long it takes."""
+    made = wheel(new_name("half"), "1.0", size=400_000)
+    place.origin.add(made)
+    path = {"health": "/healthz", "page": f"/simple/{made.name}/", "file": ""}[kind] or place.link(made)
+    place.origin.script(path, Delay(0.3))
+    with socket.create_connection(place.address, timeout=20) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 3)
+        client.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+    answers = responses(received)
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    for answer in answers:
+        check(answer)
+        assert len(answer.body) == int(answer.headers["content-length"])
