@@ -8,7 +8,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -220,18 +220,24 @@ BAD = [
 ]
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Origin, Daemon]]:
+    """An origin with nothing, and a daemon in front of it."""
+    with Origin() as empty, Daemon(tmp_path_factory.mktemp("bare"), config_for(empty)) as running:
+        yield empty, running
+
+
 @pytest.mark.parametrize(("method", "path", "status"), BAD)
 def test_bad_input_gets_one_plain_line(
-    origin: Origin, daemon: Make, method: str, path: str, status: int
+    bare: tuple[Origin, Daemon], method: str, path: str, status: int
 ) -> None:
     """And nothing of it reaches the disk, or the mirror unless it could be a project's name."""
-    running = daemon(config_for(origin))
-    host, port = urlsplit(running.url).hostname, urlsplit(running.url).port
-    assert host
-    assert port
+    origin, running = bare
+    parts = urlsplit(running.url)
     before = {path for path in running.cache.rglob("*") if "pages" not in path.parts}
-    request = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    head, _, body = raw(host, port, request.encode()).partition(b"\r\n\r\n")
+    request = f"{method} {path} HTTP/1.1\r\nHost: {parts.hostname}\r\nConnection: close\r\n\r\n"
+    answer = raw(parts.hostname or "", parts.port or 0, request.encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"Cache-Control: no-store" in head
     assert len(body.splitlines()) == 1
