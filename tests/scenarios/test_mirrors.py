@@ -115,12 +115,12 @@ def test_three_mirrors_one_hangs_one_fails_one_works(daemon: MakeDaemon, origins
     assert 0.9 < seconds < 2.5
     for name in names[1:4]:
         answer, seconds = timed(running, name)
-        assert (answer.status, seconds < 0.5) == (200, True)
+        assert (answer.status, seconds < 0.9) == (200, True)
     assert len(first.requests) == 1
     first.heal()
     began = time.monotonic()
     while len(first.requests) < 3 and time.monotonic() - began < 60:
         answer, seconds = timed(running, names[0])
-        assert (answer.status, seconds < 0.5) == (200, True)
+        assert (answer.status, seconds < 0.9) == (200, True)
     assert len(first.requests) >= 3
     sys.stdout.write(f"the mirror that recovered is asked again after {time.monotonic() - began:.1f} s\n")
