@@ -255,14 +255,8 @@ class Pulse:
         self._thread.join()
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        "json",
-        pytest.param("html", marks=pytest.mark.soak),
-        pytest.param("html, gzipped", marks=pytest.mark.soak),
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("form", ["json", "html", "html, gzipped"])
 def test_900_000_names_pass_through_without_being_held(origin: Origin, daemon: Make, form: str) -> None:
     """*Memory is bounded*; the event loop answers others all the while."""
     data = json_list() if form == "json" else html_list()
