@@ -35,31 +35,46 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Protocol(web.RequestHandler):
     """One connection.
 
-    A client that has said all it has to say and closes its side (`nc` does) is still answered, then the connection ends.
-    One that has left altogether looks the same until something is written, which the kernel then refuses.
+    A client that closes its side may be one that has said all (`nc` does so with its request) and is to be answered, or
+    one that has left, and looks no different. ::
+
+        nothing is being answered                       it has left
+        the request has been answered for LINGER        it has left
+        otherwise: it stays, and after LINGER
+            the answer is complete                      the connection ends
+            nothing of the answer has been written      it has left
+            else                                        it stays: if it has left, the kernel refuses the next bytes
     """
 
-    __slots__ = ("_said_all",)
+    __slots__ = ("_answered", "_said_all")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
+        self._answered = 0
         self._said_all = False
         super().connection_made(transport)
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocols may answer here, aiohttp's doesn't
-        """The client closes its side; whether the connection stays for what is still to be answered."""
+        """The client closes its side; whether the connection stays nevertheless."""
         self._said_all = True
-        at_work = self._waiter is None and self._request_count > 0
-        if not at_work and not self._messages:
+        request = self._current_request
+        waited = isinstance(request, Request) and request.seconds > LINGER
+        if not self._due or (waited and self._due == 1):
             return False
         self._loop.call_later(LINGER, self._leave)
         return True
 
+    @property
+    def _due(self) -> int:
+        """How many requests have come and aren't answered yet."""
+        return self._request_count - self._answered
+
     def _leave(self) -> None:
-        """End the connection of a client that has said all, unless an answer is still being made."""
+        """End the connection of a client that has said all, unless it is being answered."""
         if self.transport is None:
             return
-        if self._waiter is not None and not self._messages:
+        request = self._current_request
+        if not self._due or (request is not None and not request.writer.output_size):
             self.force_close()
         else:
             self._loop.call_later(LINGER, self._leave)
@@ -68,9 +83,11 @@ class Protocol(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send what the handler left to send; the last of the answers to a client that has said all ends the connection."""
-        if self._said_all and not self._messages:
-            resp.force_close()
-        return await super().finish_response(request, resp, start_time)
+        finished = await super().finish_response(request, resp, start_time)
+        self._answered += 1
+        if self._said_all and not self._due:
+            self.close()
+        return finished
 
     def handle_error(
         self,

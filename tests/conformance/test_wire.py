@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 
 import pytest
 
 from tests.client import Response
 from tests.conformance.place import JSON, Place, check, new_name, responses
-from tests.origin import Chunked, Delay
+from tests.origin import Chunked, Delay, Gate
 from tests.wheels import Wheel, wheel
 
 
@@ -241,3 +242,24 @@ def test_case_45_a_client_that_has_said_all_still_gets_its_answers(place: Place,
     for answer in answers:
         check(answer)
         assert len(answer.body) == int(answer.headers["content-length"])
+
+
+def test_f13_case_31_a_client_that_leaves_while_it_waits_is_noticed(place: Place) -> None:
+    """One that leaves with its request after two seconds, since it may only have said all; one that has waited, at once."""
+    gate = Gate()
+    names = [new_name("left"), new_name("left")]
+    for name in names:
+        place.origin.add(wheel(name, "1.0"))
+        place.origin.script(f"/simple/{name}/", Delay(gate))
+    patient, hasty = (socket.create_connection(place.address, timeout=20) for _ in names)
+    for client, name in zip((patient, hasty), names, strict=True):
+        client.sendall(f"GET /simple/{name}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    began = time.monotonic()
+    place.origin.wait_for(lambda: place.origin.stalled == len(names))
+    hasty.close()
+    place.daemon.wait_log(rf"/{names[1]}/\" 499 ")
+    patient.close()
+    waited = time.monotonic() - began
+    told = place.daemon.wait_log(rf"/{names[0]}/\" 499 0 ([0-9]+)\.[0-9]ms")
+    assert int(told[1]) / 1000 < waited + 1
+    gate.open()
