@@ -89,6 +89,26 @@ def test_a6_an_unknown_project_is_remembered_briefly(place: Place, status: int) 
     assert place.asked(name) == 1
 
 
+@pytest.mark.parametrize("path", ["/simple/", "/root/pypi/simple/", "/root/pypi/+simple/", "/index/"])
+def test_a7_the_list_of_all_projects_in_both_forms(place: Place, path: str) -> None:
+    """A7: HEAD too; each form and coding with a strong ETag of its own. `scenarios/test_lists.py` has the long ones."""
+    etags = set()
+    for accept in (JSON, HTML):
+        for coding in ("identity", "gzip"):
+            headers = {"Accept": accept, "Accept-Encoding": coding}
+            got = place.get(path, headers)
+            assert (got.status, got.headers["content-type"]) == (200, accept)
+            head = place.get(path, headers, method="HEAD")
+            assert _lasting(head.headers) == _lasting(got.headers)
+            assert place.get(path, {**headers, "If-None-Match": got.headers["etag"]}).status == 304
+            etags.add(got.headers["etag"])
+    assert len(etags) == 4
+    listed = place.get(path, {"Accept": JSON}).json()
+    assert listed["meta"]["api-version"].startswith("1.")
+    assert all(set(project) == {"name"} for project in listed["projects"])
+    assert place.get(path, {"Accept": "image/png"}).status == 406
+
+
 def test_a8_head_says_what_get_says(place: Place) -> None:
     """A8: the same status and the same headers, and no body; on a file, without downloading it."""
     item = wheel(new_name("headed"), "1.0", size=300_000)

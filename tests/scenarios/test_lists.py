@@ -258,7 +258,7 @@ class Pulse:
 @pytest.mark.soak
 @pytest.mark.parametrize("form", ["json", "html", "html, gzipped"])
 def test_900_000_names_pass_through_without_being_held(origin: Origin, daemon: Make, form: str) -> None:
-    """*Memory is bounded*; the event loop answers others all the while."""
+    """Case 19. *Memory is bounded*; the event loop answers others all the while."""
     data = json_list() if form == "json" else html_list()
     listing: Callable[[Reply], Reply] = Listing(data, JSON_V1 if form == "json" else HTML)
     if "gzipped" in form:
