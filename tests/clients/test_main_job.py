@@ -36,8 +36,16 @@ BOTH = {"demo_app-1.0.dist-info", "demo_lib-1.2.dist-info"}
 
 
 @pytest.mark.parametrize("install", [pip_install, uv_install])
-@pytest.mark.parametrize("address", ["/simple/", "/root/pypi/simple/", "/root/pypi/+simple/", "/index/"])
-@pytest.mark.parametrize("form", ["json", "html"])
+@pytest.mark.parametrize(
+    ("address", "form"),
+    [
+        ("/simple/", "json"),
+        ("/simple/", "html"),
+        ("/root/pypi/simple/", "json"),
+        ("/root/pypi/+simple/", "html"),
+        ("/index/", "json"),
+    ],
+)
 def test_install_twice(
     stocked: Origin,
     daemon: Make,

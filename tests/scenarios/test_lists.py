@@ -197,6 +197,7 @@ def test_killed_daemon_serves_the_list_it_had(stocked: Origin, daemon: Make) -> 
     assert names_of(get(running.simple, ACCEPT_JSON)) == EXPECTED
 
 
+@pytest.mark.soak
 def test_pages_never_wait_for_the_list(stocked: Origin, daemon: Make) -> None:
     stocked.script(LIST, Hang(), repeat=True)
     running = daemon(config_for(stocked))
