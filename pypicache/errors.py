@@ -7,7 +7,6 @@
     ├── BadRequest                      400
     ├── NotAcceptable                   406
     ├── NotFound                        404
-    │   ├── IndexNotFound
     │   ├── ProjectNotFound
     │   └── FileNotFound
     ├── Denied(reason)                  403  the index says no, and says why
@@ -16,28 +15,20 @@
     │   ├── UpstreamRefused                  it can't be reached, or answered with a status that isn't an answer
     │   ├── UpstreamGarbled                  its answer isn't a page, or isn't the file
     │   └── AllUpstreamsFailed(causes)       nobody answered
+    ├── Abandoned                       503  a download was stopped, since nobody read it
     ├── IntegrityError(expected, got)   503  bytes that aren't the ones the page promised
     └── StoreError                      500
         └── StoreFull                        no room; the file is streamed through instead
 
 Each class carries the status it suggests; `pypicache.web.errors` is the one place that maps an
-error to a response. A message is one line, names the thing, and holds no secret: URLs go through
-`redact` first. This module imports nothing of the package.
+error to a response. A message is one line, names the thing, and holds no secret. This module imports nothing
+of the package.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import ClassVar
-
-_USERINFO = re.compile(r"(?<=://)[^/@\s?#]+@")
-_QUERY = re.compile(r"\?[^#\s]*")
-
-
-def redact(url: str) -> str:
-    """The URL without user, password and query, which may hold secrets (presigned links, tokens)."""
-    return _QUERY.sub("?…", _USERINFO.sub("", url))
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -77,10 +68,6 @@ class NotFound(PypicacheError):
     """What was asked for is known not to exist."""
 
     status = 404
-
-
-class IndexNotFound(NotFound):
-    """No index of that name is configured."""
 
 
 class ProjectNotFound(NotFound):
@@ -156,6 +143,12 @@ class AllUpstreamsFailed(UpstreamError):
         PypicacheError.__init__(self, one_line(f"{what}: {tried}", 1000))
         self.origin = ""
         self.retry_after = min(waits) if waits else None
+
+
+class Abandoned(PypicacheError):
+    """A download was stopped, since nobody read it; what is held is kept for whoever asks next."""
+
+    status = 503
 
 
 class IntegrityError(PypicacheError):

@@ -42,6 +42,8 @@ class Script:
     """Raised after the bytes."""
     gate: asyncio.Event | None = None
     """Waited for before each piece."""
+    then: asyncio.Event | None = None
+    """Waited for after the bytes: a mirror that has fallen silent."""
     piece: int = 64 << 10
 
 
@@ -69,6 +71,8 @@ class FakeBody:
                 await script.gate.wait()
             yield script.data[offset : offset + script.piece]
             await asyncio.sleep(0)
+        if script.then is not None:
+            await script.then.wait()
         if script.error is not None:
             raise script.error
 
@@ -89,9 +93,12 @@ class FakeCopy:
     steps: list[Script | PypicacheError | Callable[[int, int | None], Script]]
     connections: int = 1
     opened: list[tuple[int, int | None, str | None]] = field(default_factory=list)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it has been opened."""
 
     async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> FakeBody:
         self.opened.append((start, stop, if_range))
+        self.reached.set()
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if isinstance(step, PypicacheError):
             raise step

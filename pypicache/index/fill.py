@@ -18,7 +18,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from pypicache.errors import AllUpstreamsFailed, FileNotFound, UpstreamError, UpstreamGarbled, UpstreamTimeout
+from pypicache.errors import (
+    Abandoned,
+    AllUpstreamsFailed,
+    FileNotFound,
+    UpstreamError,
+    UpstreamGarbled,
+    UpstreamTimeout,
+)
 from pypicache.events import MirrorFailed, Observer, TransferResumed
 from pypicache.index.budget import Budget
 from pypicache.index.lane import Lane, NoRanges
@@ -30,10 +37,6 @@ from pypicache.upstream.source import Copy
 
 TRIES = 2
 """How often in a row a mirror may fail without bringing a byte."""
-
-
-class Abandoned(Exception):
-    """Nobody wants the rest; what is held is kept."""
 
 
 class Fill:
@@ -100,7 +103,7 @@ class Fill:
         try:
             while not self._complete():
                 if not self._goes_on():
-                    raise Abandoned
+                    raise Abandoned(f"{self.file.filename}: the download was stopped, since nobody wanted it")
                 self._staff()
                 if not self._lanes:
                     raise AllUpstreamsFailed(self.file.filename, self._causes)

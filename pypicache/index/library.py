@@ -45,11 +45,6 @@ class Library:
     ) -> None:
         await self._tasks.__aexit__(kind, error, trace)
 
-    @property
-    def transfers(self) -> tuple[Transfer, ...]:
-        """The downloads in flight."""
-        return tuple(self._transfers.values())
-
     def stored(self, sha256: str | None, size: int | None) -> Stored | None:
         """The file of that digest, if it is in the cache."""
         blob = self._store.open(sha256, size) if sha256 else None

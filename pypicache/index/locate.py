@@ -37,15 +37,6 @@ def find(page: bytes, path: tuple[str, ...]) -> Located | None:
     return None
 
 
-def find_digest(page: bytes, prefix: str, filename: str) -> Located | None:
-    """The file of that name whose SHA-256 begins with `prefix`: what devpi's `+f` links tell; or None."""
-    project = model.load(page)
-    for file in project.files:
-        if file.filename == filename and (file.sha256 or "").startswith(prefix):
-            return Located(file, _refusal(project))
-    return None
-
-
 def _refusal(project: model.Project) -> str | None:
     verdict = policy.judge_project(project)
     return None if isinstance(verdict, policy.Allow) else verdict.reason

@@ -33,11 +33,6 @@ class Content(Protocol):
         """The whole size in bytes, when known; after `begun` it is, unless no mirror says it."""
         ...
 
-    @property
-    def verified(self) -> bool:
-        """Whether the bytes are known to be the right ones."""
-        ...
-
     def fileno(self) -> int | None:
         """A descriptor for pread and sendfile, up to what `available` said; None when only `read` has the bytes."""
         ...
@@ -69,8 +64,6 @@ class Content(Protocol):
 
 class Stored:
     """A blob as `Content`: all of it is there."""
-
-    verified = True
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob
@@ -135,11 +128,6 @@ class Reader:
     def size(self) -> int | None:
         """The whole size; None as long as neither the page nor the mirror has said it."""
         return self._transfer.size
-
-    @property
-    def verified(self) -> bool:
-        """Whether the bytes are known to be the right ones."""
-        return self._transfer.state is State.PUBLISHED
 
     def fileno(self) -> int | None:
         """A descriptor for pread and sendfile, up to what `available` said; None when only `read` has the bytes."""

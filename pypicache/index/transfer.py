@@ -30,13 +30,13 @@ import contextlib
 import enum
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pypicache.errors import AllUpstreamsFailed, IntegrityError, PypicacheError, StoreError, UpstreamGarbled
 from pypicache.events import FileRejected, FileStored, Observer, TransferFailed
 from pypicache.index.budget import Budget
 from pypicache.index.claim import Claim
-from pypicache.index.fill import Abandoned, Fill
+from pypicache.index.fill import Fill
 from pypicache.index.signal import Signal
 from pypicache.rules import finish, pieces
 from pypicache.rules.pieces import Spans
@@ -72,6 +72,7 @@ class Transfer:
         lanes: Budget,
         observer: Observer,
         max_size: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.key = key
         self.file = file
@@ -84,7 +85,8 @@ class Transfer:
         self.readers = 0
         self.changed = Signal()
         """Given when more bytes are there, or the state is another."""
-        self._alone_since = time.monotonic()
+        self._monotonic = monotonic
+        self._alone_since = monotonic()
         self._lanes = lanes
         self.observer = observer
         self._max_size = max_size
@@ -162,7 +164,7 @@ class Transfer:
     def left(self) -> None:
         """A reader has gone. After the last one of an ended transfer, its descriptor is given back."""
         self.readers -= 1
-        self._alone_since = time.monotonic()
+        self._alone_since = self._monotonic()
         if self.ended and not self.readers:
             self.close()
 
@@ -182,7 +184,7 @@ class Transfer:
 
     async def run(self) -> str:
         """Download, verify, publish. The SHA-256 of what was published; raises what `error` then holds too."""
-        began = time.monotonic()
+        began = self._monotonic()
         try:
             sha256 = await self._run()
         except BaseException as error:
@@ -190,7 +192,7 @@ class Transfer:
             raise
         if self._fill is not None and self._blob is not None:
             name, size, origin = self.file.filename, self._blob.size, ", ".join(self.origins)
-            took = time.monotonic() - began
+            took = self._monotonic() - began
             self.observer(FileStored(filename=name, sha256=sha256, size=size, origin=origin, seconds=took))
         self.sha256 = sha256
         self._become(State.PUBLISHED)
@@ -249,7 +251,7 @@ class Transfer:
             held=sum(stop - start for start, stop in self.held),
             size=self.size,
             readers=self.readers,
-            alone=time.monotonic() - self._alone_since,
+            alone=self._monotonic() - self._alone_since,
         )
 
     async def _judge(self, sha256: str) -> IntegrityError | None:
@@ -273,16 +275,8 @@ class Transfer:
 
     async def _fail(self, error: BaseException) -> None:
         """Record why it ended, and leave of the spool what is worth keeping."""
-        if isinstance(error, Abandoned):
-            self.error = UpstreamGarbled(
-                "", f"{self.file.filename}: the download was stopped, since nobody wanted it"
-            )
-        elif isinstance(error, PypicacheError):
-            self.error = error
-        else:
-            self.error = UpstreamGarbled(
-                "", f"{self.file.filename}: the download was broken off ({type(error).__name__})"
-            )
+        why = f"{self.file.filename}: the download was broken off ({type(error).__name__})"
+        self.error = error if isinstance(error, PypicacheError) else UpstreamGarbled("", why)
         await asyncio.shield(self._clear(error))
         self.observer(TransferFailed(filename=self.file.filename, reason=str(self.error)))
         self._become(State.FAILED)

@@ -16,8 +16,6 @@ from pypicache.index.reader import Content
 class Unstored:
     """These bytes, in a file without a name, as long as it is open."""
 
-    verified = True
-
     def __init__(self, data: bytes) -> None:
         self.sha256: str | None = hashlib.sha256(data).hexdigest()
         self.size: int | None = len(data)

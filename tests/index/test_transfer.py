@@ -6,10 +6,12 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from pypicache.errors import (
+    Abandoned,
     AllUpstreamsFailed,
     FileNotFound,
     IntegrityError,
@@ -21,9 +23,12 @@ from pypicache.events import FileRejected, FileStored, TransferResumed
 from pypicache.index.budget import Budget
 from pypicache.index.reader import Reader
 from pypicache.index.transfer import HOLD, State, Transfer
+from pypicache.rules.finish import GRACE
 from pypicache.simple.model import Digest, File
+from pypicache.store.disk import DiskBlobStore
 from pypicache.store.memory import MemoryBlobStore
 from pypicache.upstream.source import Copy
+from tests.clock import ManualClock
 from tests.fakes import FakeCopy, Recorder, Script
 
 DATA = bytes(range(256)) * 2000
@@ -281,3 +286,44 @@ async def test_readers_that_leave_stop_nothing(begin: Made) -> None:
     reader.close()
     assert transfer.readers == 0
     assert await task == SHA256
+
+
+async def test_a_download_that_nobody_wants_stops_and_is_gone_on_with(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """What has come is kept for whoever asks next, and an ending like that is no bug."""
+    size = 200 << 20
+    file = File(
+        filename="a-1.zip", url="https://files.example/a", hashes=(Digest("sha256", "a" * 64),), size=size
+    )
+    begun = Script(bytes(1 << 20), total=size, length=size, then=asyncio.Event())
+    rest_wanted = Script(b"", status=206, start=1 << 20, total=size, then=asyncio.Event())
+    first, second = FakeCopy("a", [begun]), FakeCopy("a", [rest_wanted])
+    async with DiskBlobStore(tmp_path / "cache") as disk:
+
+        def transfer(copy: FakeCopy) -> Transfer:
+            return Transfer(
+                key="k",
+                file=file,
+                copies=[copy],
+                store=disk,
+                lanes=Budget(8),
+                observer=Recorder(),
+                monotonic=clock.monotonic,
+            )
+
+        left = transfer(first)
+        reader = reader_of(left)
+        running = asyncio.ensure_future(left.run())
+        while left.written < 1 << 20:
+            await left.changed.wait()
+        reader.close()
+        clock.advance(GRACE)
+        with pytest.raises(Abandoned, match="nobody wanted it"):
+            await running
+        again = transfer(second)
+        running = asyncio.ensure_future(again.run())
+        await second.reached.wait()
+        assert (second.opened[0][0], again.written) == (1 << 20, 1 << 20)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -137,7 +137,7 @@ def test_promise_5_lock_files_hold_through_a_mere_outage(origin: Origin, daemon:
 
 
 def test_case_27_quarantine_on_and_off(origin: Origin, daemon: MakeDaemon) -> None:
-    """The page lists no files, links and sidecars answer 403 with the reason; taken back, all is as it was."""
+    """*Every byte served was judged now*: links and sidecars answer 403 with the reason; taken back, all is as it was."""
     origin.add(ONE)
     client = Client(daemon, origin)
     assert (client.fetch(ONE), client.file(ONE, ".metadata").status) == (ONE.data, 200)
