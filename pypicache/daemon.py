@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import signal
@@ -83,6 +84,9 @@ async def _serve(config: schema.Config) -> int:
             __version__,
             f"configured by {config.path}" if config.path else "built-in configuration",
         )
+        # What was imported and wired stays: a collector that looks at it again and again holds the loop up for 20 to 35 ms.
+        gc.collect()
+        gc.freeze()
         for address in config.server.listen:
             await _listen(runner, address)
         await stop.wait()

@@ -47,7 +47,7 @@ class Offload:
         self._thread_limit = thread
         self._idle = idle
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="offload")
-        self._process: tuple[ProcessPoolExecutor, asyncio.Future[None]] | None = None
+        self._process: asyncio.Future[ProcessPoolExecutor] | None = None
         self._busy = 0
         self._ending: asyncio.TimerHandle | None = None
 
@@ -89,8 +89,7 @@ class Offload:
         loop = asyncio.get_running_loop()
         self._busy += 1
         try:
-            pool, started = self._helper()
-            await asyncio.shield(started)
+            pool = await asyncio.shield(self._helper())
             try:
                 future = loop.run_in_executor(pool, _call, work, args, kwargs)
             except RuntimeError as error:  # somebody found it dead meanwhile
@@ -101,14 +100,10 @@ class Offload:
             if not self._busy:
                 self._ending = asyncio.get_running_loop().call_later(self._idle, self._end_process)
 
-    def _helper(self) -> tuple[ProcessPoolExecutor, asyncio.Future[None]]:
-        """The helper process, and when it has been started: in the thread, since that takes 10 ms."""
+    def _helper(self) -> asyncio.Future[ProcessPoolExecutor]:
+        """The helper process, when it has been started."""
         if self._process is None:
-            pool = ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
-            )
-            started = asyncio.get_running_loop().run_in_executor(self._thread, _start, pool)
-            self._process = (pool, started)
+            self._process = asyncio.get_running_loop().run_in_executor(self._thread, _start)
         return self._process
 
     def _end_process(self) -> None:
@@ -116,13 +111,22 @@ class Offload:
             self._ending.cancel()
             self._ending = None
         if self._process is not None:
-            self._process[0].shutdown(wait=False, cancel_futures=True)
+            self._process.add_done_callback(_shut_down)
             self._process = None
 
 
-def _start(pool: ProcessPoolExecutor) -> None:
-    """Have the pool start its process: it does so at the first piece of work."""
-    pool.submit(_ignore_interrupts)
+def _start() -> ProcessPoolExecutor:
+    """A pool of one process, started. In a thread: its locks start a process of their own at once, which takes 20 ms."""
+    pool = ProcessPoolExecutor(
+        1, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+    )
+    pool.submit(_ignore_interrupts)  # the pool starts its process at the first piece of work
+    return pool
+
+
+def _shut_down(started: asyncio.Future[ProcessPoolExecutor]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        started.result().shutdown(wait=False, cancel_futures=True)
 
 
 def _call(work: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:

@@ -38,8 +38,7 @@ MAX_LAG = 20.0
 """Milliseconds."""
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("form", ["json", "html"])
+@pytest.mark.parametrize("form", ["json", pytest.param("html", marks=pytest.mark.soak)])
 def test_case_18_big_pages_hold_nobody_up(origin: Origin, tmp_path: Path, form: str) -> None:
     """Parsed, rendered and compressed in the helper; hashed in threads; written in pieces; and again from the disk."""
     names = [f"big{number}" for number in range(len(FORMS))]
