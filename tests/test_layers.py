@@ -58,9 +58,9 @@ MAY = {
         "offload",
         "__init__",
     },
-    # What commands show of a running daemon: over HTTP, so it knows the configuration and nothing behind it.
-    "explain": {"config", "errors"},
-    "cli": {"config", "daemon", "service", "explain", "errors", "__init__"},
+    # They talk to a running daemon over HTTP, and know nothing of what is behind it.
+    "commands": {"config", "daemon", "service", "errors", "__init__"},
+    "cli": {"commands", "__init__"},
     "__main__": {"cli"},
 }
 

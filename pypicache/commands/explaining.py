@@ -1,4 +1,4 @@
-"""`pypicache explain`: what a running daemon says of one project, for people.
+"""What `pypicache explain` shows: what a running daemon says of one project, for people.
 
 It asks the daemon over HTTP at the address that the configuration has it listen on, and shows the answer; it
 decides nothing, and everything that came from mirrors is shown as plain text.
