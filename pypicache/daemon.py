@@ -71,11 +71,11 @@ async def _serve(config: schema.Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        edge = await stack.enter_async_context(service(config))
+        running = await stack.enter_async_context(service(config))
         access = None
         if config.log.access:
             access = await stack.enter_async_context(AccessLog(sys.stderr.write))
-        server = Server(edge.handle, access=access, keepalive_timeout=config.server.keepalive_timeout)
+        server = Server(running.handle, access=access, keepalive_timeout=config.server.keepalive_timeout)
         runner = web.ServerRunner(server, shutdown_timeout=config.server.shutdown_timeout)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -43,9 +43,20 @@ MAY = {
     # A part of the composition root.
     "layering": {"config", "index", "events"},
     "daemon": {"service", "config", "log", "web", "errors", "__init__"},
+    # The same: what one index with mirrors consists of.
+    "wiring": {
+        "config",
+        "index",
+        "store",
+        "upstream",
+        "rules",
+        "events",
+        "offload",
+    },
     "service": {
         "config",
         "layering",
+        "wiring",
         "web",
         "index",
         "store",

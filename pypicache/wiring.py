@@ -1,0 +1,225 @@
+"""One index with mirrors, wired: the part of the composition root that a reload runs again.
+
+What all indexes share (stores, the library, the helper) is opened once by `service` and outlives every configuration;
+what one index consists of is opened here and closed as a whole. It decides nothing about requests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from pypicache.config import schema
+from pypicache.events import Observer
+from pypicache.index.explain import Explainer, Explains
+from pypicache.index.facts import Facts
+from pypicache.index.index import Index
+from pypicache.index.layered_legacy import AnswersLegacy
+from pypicache.index.legacy import Legacy
+from pypicache.index.library import Library
+from pypicache.index.lists import ProjectLists
+from pypicache.index.lru import ByteLRU
+from pypicache.index.refresh import page_catalog
+from pypicache.index.rendering import Rendering
+from pypicache.index.serving import Serving
+from pypicache.index.sidecars import Sidecars
+from pypicache.offload import Offload
+from pypicache.rules.freshness import Windows
+from pypicache.store.disk import DiskBlobStore
+from pypicache.store.diskpages import DiskPageStore
+from pypicache.store.links import LinkStore
+from pypicache.store.lists import ListStore
+from pypicache.upstream.client import Client
+from pypicache.upstream.extras import Extras
+from pypicache.upstream.legacy import LegacyClient
+from pypicache.upstream.lists import ListClient
+from pypicache.upstream.mirrors import Mirrors
+from pypicache.upstream.wire import Wire
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all indexes of a process share, whatever the configuration becomes."""
+
+    clock: Callable[[], float]
+    own_name: str
+    """In Via; a start is enough of an identity to find loops."""
+    offload: Offload
+    blobs: DiskBlobStore
+    pages: DiskPageStore
+    links: LinkStore
+    lists: ListStore
+    library: Library
+    renderings: ByteLRU[str, Rendering]
+    observer: Observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired:
+    """An index with mirrors, open; `stack` closes it."""
+
+    settings: schema.Index
+    stack: AsyncExitStack
+    mirrors: Mirrors
+    serving: Serving
+    legacy: AnswersLegacy
+    lists: ProjectLists
+    explains: Explains
+
+
+async def wire(settings: schema.Index, shared: Shared) -> Wired:
+    """The index, opened. If that fails, nothing of it stays open."""
+    name, observer, clock, windows = settings.name, shared.observer, shared.clock, _windows(settings)
+    async with AsyncExitStack() as stack:
+        wires = {mirror.name: _wire(mirror, shared.own_name) for mirror in settings.mirrors}
+        source = await _mirrors(settings, wires, shared, stack)
+        catalog = page_catalog(
+            index=name,
+            source=source,
+            store=shared.pages,
+            windows=windows,
+            clock=clock,
+            observer=observer,
+            offload=shared.offload,
+            offline=settings.offline,
+        )
+        explains = Explainer(
+            catalog=catalog,
+            mirrors=source,
+            windows=windows,
+            clock=clock,
+            monotonic=time.monotonic,
+            offload=shared.offload,
+        )
+        facts = Facts(index=name, store=shared.pages)
+        index = await stack.enter_async_context(
+            Index(
+                name=name,
+                catalog=catalog,
+                library=shared.library,
+                source=source,
+                links=shared.links,
+                facts=facts,
+                sidecars=_sidecars(settings, source, facts, shared),
+                renderings=shared.renderings,
+                offload=shared.offload,
+                clock=clock,
+                offline=settings.offline,
+            )
+        )
+        extras = Extras(
+            willing=source.willing,
+            legacy={
+                mirror: LegacyClient(wire=wire, offload=shared.offload) for mirror, wire in wires.items()
+            },
+            lists={mirror: ListClient(wire=wire, offload=shared.offload) for mirror, wire in wires.items()},
+            observer=observer,
+        )
+        legacy = await stack.enter_async_context(
+            Legacy(
+                index=index,
+                source=extras,
+                store=shared.pages,
+                windows=windows,
+                renderings=shared.renderings,
+                offload=shared.offload,
+                clock=clock,
+                observer=observer,
+                offline=settings.offline,
+            )
+        )
+        lists = await stack.enter_async_context(
+            ProjectLists(
+                index=name,
+                source=extras,
+                store=shared.lists,
+                windows=windows,
+                offload=shared.offload,
+                clock=clock,
+                observer=observer,
+                offline=settings.offline,
+            )
+        )
+        return Wired(
+            settings=settings,
+            stack=stack.pop_all(),
+            mirrors=source,
+            serving=index,
+            legacy=legacy,
+            lists=lists,
+            explains=explains,
+        )
+
+
+async def _mirrors(
+    settings: schema.Index, wires: Mapping[str, Wire], shared: Shared, stack: AsyncExitStack
+) -> Mirrors:
+    clients = [
+        await stack.enter_async_context(
+            Client(wire=wires[mirror.name], offload=shared.offload, connections=mirror.connections)
+        )
+        for mirror in settings.mirrors
+    ]
+    return await stack.enter_async_context(
+        Mirrors(
+            name=settings.name,
+            clients=clients,
+            serves={mirror.name: mirror.serves for mirror in settings.mirrors},
+            clock=time.monotonic,
+            observer=shared.observer,
+        )
+    )
+
+
+def _sidecars(settings: schema.Index, source: Mirrors, facts: Facts, shared: Shared) -> Sidecars | None:
+    if not settings.synthesize_metadata:
+        return None
+    return Sidecars(
+        source=source,
+        store=shared.blobs,
+        facts=facts,
+        offload=shared.offload,
+        clock=shared.clock,
+        observer=shared.observer,
+        offline=settings.offline,
+    )
+
+
+def _windows(index: schema.Index) -> Windows:
+    return Windows(
+        ttl=index.ttl,
+        patience=index.patience,
+        stale_while_revalidate=index.stale_while_revalidate,
+        stale_if_error=index.stale_if_error,
+        negative_ttl=index.negative_ttl,
+    )
+
+
+def _wire(mirror: schema.Mirror, own_name: str) -> Wire:
+    return Wire(
+        name=mirror.name,
+        url=mirror.url,
+        connect_timeout=mirror.connect_timeout,
+        read_timeout=mirror.read_timeout,
+        username=mirror.username,
+        password=mirror.password.reveal() if mirror.password else None,
+        token=mirror.token.reveal() if mirror.token else None,
+        headers={name: value.reveal() for name, value in mirror.headers.items()},
+        allow_private=mirror.allow_private,
+        ca_file=mirror.ca_file,
+        proxy=_with_credentials(mirror.proxy) if mirror.proxy else None,
+        trust_env=mirror.trust_env,
+        netrc=mirror.netrc,
+        via=own_name,
+    )
+
+
+def _with_credentials(proxy: schema.Proxy) -> str:
+    if proxy.username is None:
+        return proxy.url
+    password = proxy.password.reveal() if proxy.password else ""
+    userinfo = f"{quote(proxy.username, safe='')}:{quote(password, safe='')}@"
+    return proxy.url.replace("://", f"://{userinfo}", 1)
