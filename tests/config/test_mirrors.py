@@ -10,17 +10,20 @@ from distlib.index import DEFAULT_INDEX
 
 from pypicache.config.schema import Config, Mirror, Proxy
 from pypicache.config.secret import Secret
-from pypicache.config.wellknown import NAMES
+from pypicache.config.wellknown import MIRRORS, NAMES, WellKnown
+from tests.environment import REPOSITORY
 
 LoadText = Callable[..., Config]
 ProblemsOf = Callable[..., list[str]]
+
+ALL = ", ".join(NAMES)
 
 BAD: list[tuple[str, list[str]]] = [
     ("[]", ["1:10: mirrors: at least one mirror is due"]),
     ("pypi", ["1:10: mirrors: a list is due, not text"]),
     ("[pipy]", ['1:11: mirrors[0]: no well-known mirror is called "pipy"; did you mean "pypi"?']),
-    ("[tsinghua-tuna]", ['1:11: mirrors[0]: no well-known mirror is called "tsinghua-tuna": there are pypi, aliyun, tuna, ustc, tencent, huawei']),
-    ("[m.example/simple]", ["1:11: mirrors[0]: a mirror is an absolute URL (https://…/simple/) or one of pypi, aliyun, tuna, ustc, tencent, huawei"]),
+    ("[tsinghua-tuna]", ['1:11: mirrors[0]: no well-known mirror is called "tsinghua-tuna": there are ' + ALL]),
+    ("[m.example/simple]", ["1:11: mirrors[0]: a mirror is an absolute URL (https://…/simple/) or one of " + ALL]),
     ("['ftp://m.example/']", ["1:11: mirrors[0]: an absolute URL is due (http or https)"]),
     ("['https:///x']", ["1:11: mirrors[0]: an absolute URL is due (http or https)"]),
     ("['https://m.example:x/']", ["1:11: mirrors[0]: that isn't a sound URL"]),
@@ -88,6 +91,22 @@ def test_a_well_known_mirror_has_an_https_address_that_ends_in_simple(load_text:
     assert mirror.name == name
     assert mirror.url.startswith("https://")
     assert mirror.url.endswith("/simple/")
+
+
+@pytest.mark.parametrize("mirror", MIRRORS, ids=NAMES)
+def test_a_well_known_mirror_names_its_operator_and_where_the_address_comes_from(mirror: WellKnown) -> None:
+    """README's table has it, too; each quirk says who says so."""
+    assert mirror.operator
+    assert mirror.source
+    readme = (REPOSITORY / "README.md").read_text()
+    assert f"| `{mirror.name}` | {mirror.operator} |" in readme
+    for quirk in mirror.quirks:
+        assert quirk.endswith(")")
+        assert quirk in readme
+
+
+def test_no_two_well_known_mirrors_share_a_name_or_an_address() -> None:
+    assert len(set(NAMES)) == len({mirror.url for mirror in MIRRORS}) == len(MIRRORS)
 
 
 def test_an_address_ends_in_a_slash_and_holds_no_credentials(load_text: LoadText) -> None:
