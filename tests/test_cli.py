@@ -4,27 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import pypicache
-
-ROOT = Path(pypicache.__file__).parents[1]
-
-
-def _run(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the program in that directory, which is also its home, and in an environment of its own."""
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "pypicache", *arguments],
-        cwd=cwd,
-        env={**kept, "HOME": str(cwd), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from pypicache.cli import _COMMANDS, _Commands
+from tests.environment import REPOSITORY as ROOT
+from tests.program import run as _run
 
 
 def test_check_tells_every_problem_on_stderr_and_ends_with_2(tmp_path: Path) -> None:
@@ -121,6 +110,38 @@ def test_help_goes_to_stdout_and_ends_with_0(tmp_path: Path, arguments: list[str
     done = _run(tmp_path, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage: pypicache")
+
+
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    """All of them, those of groups too, by what is typed."""
+    pending: list[tuple[str, click.Command]] = [
+        (name, command)
+        for name in _COMMANDS
+        if (command := _Commands().get_command(click.Context(click.Command("pypicache")), name))
+    ]
+    while pending:
+        name, command = pending.pop()
+        yield name, command
+        if isinstance(command, click.Group):
+            pending += [(f"{name} {inner}", each) for inner, each in command.commands.items()]
+
+
+EVERY_COMMAND = dict(every_command())
+
+
+@pytest.mark.parametrize("name", EVERY_COMMAND)
+def test_every_command_and_every_option_has_its_help(name: str) -> None:
+    """And the summary in the table is what the command says of itself."""
+    command = EVERY_COMMAND[name]
+    assert command.help
+    silent = [each.opts for each in command.params if isinstance(each, click.Option) and not each.help]
+    assert not silent
+    arguments = [each for each in command.params if isinstance(each, click.Argument)]
+    assert all(
+        f"{each.human_readable_name}" in command.get_usage(click.Context(command)) for each in arguments
+    )
+    if name in _COMMANDS:
+        assert command.help.partition("\n\n")[0].replace("\n", " ") == _COMMANDS[name][1]
 
 
 def test_version_tells_what_it_runs_on(tmp_path: Path) -> None:

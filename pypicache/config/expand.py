@@ -77,6 +77,11 @@ def secret(value: Value) -> Secret:
     return _sound(revealed, "the variable")
 
 
+def secret_or_empty(value: Value) -> Secret:
+    """The same, or the empty string, written as `""`: no secret at all."""
+    return Secret("") if value.kind == "str" and not value.raw else secret(value)
+
+
 def secret_file(value: Value) -> Secret:
     """A secret in a file of its own; line breaks at its end don't count."""
     data = _read(file_path(value), _MAX_SECRET + 1)

@@ -7,11 +7,11 @@ secret files that are named, and knows nothing of indexes.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pypicache.config.expand import file_path, secret, secret_file
+from pypicache.config.expand import file_path, secret, secret_file, secret_or_empty
 from pypicache.config.reader import (
     Section,
     Value,
@@ -25,6 +25,7 @@ from pypicache.config.reader import (
     worded,
 )
 from pypicache.config.schema import DEFAULT_CACHE_DIR, Admin, Auth, Cache, Listen, Log, Server, User
+from pypicache.config.secret import Secret
 from pypicache.config.values import (
     Bad,
     duration,
@@ -136,9 +137,9 @@ def log(value: Value) -> Log:
 
 
 def admin(value: Value) -> Admin:
-    """Who may change the configuration over HTTP."""
+    """Who may change the configuration over HTTP. A password may be empty: it then counts on this machine only."""
     section = Section(value)
-    result = Admin(users=section.take("users", _users, {}))
+    result = Admin(users=section.take("users", lambda users: _users(users, secret_or_empty), {}))
     section.finish()
     return result
 
@@ -156,21 +157,21 @@ def auth(value: Value) -> Auth:
     return Auth(users=users, tokens=(*tokens, *filed), anonymous=anonymous)
 
 
-def _users(value: Value) -> Mapping[str, User]:
+def _users(value: Value, password: Callable[[Value], Secret] = secret) -> Mapping[str, User]:
     found: dict[str, User] = {}
     if value.is_null:
         return found
     for key, entry in value.entries(named=True):
         name = key.attempt(lambda k: user_name(k.raw), "")
-        user = entry.attempt(_user, None)
+        user = entry.attempt(lambda given: _user(given, password), None)
         if name and user is not None:
             found[name] = user
     return found
 
 
-def _user(value: Value) -> User | None:
+def _user(value: Value, parse: Callable[[Value], Secret]) -> User | None:
     section = Section(value)
-    password = section.take("password", optional(secret), None)
+    password = section.take("password", optional(parse), None)
     filed = section.take("password_file", optional(secret_file), None)
     hashed = section.take("password_hash", optional(secret), None)
     given = [section.get(key) for key in ("password", "password_file", "password_hash")]

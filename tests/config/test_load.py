@@ -106,6 +106,10 @@ BAD: list[tuple[str, list[str]]] = [
         ["1:22: admin.users.bob: exactly one of password, password_hash and password_file is due"],
     ),
     (
+        "auth: {users: {bob: {password: ''}}}",
+        ["1:32: auth.users.bob.password: text is due, not the empty string"],
+    ),
+    (
         "auth: {users: {bob: {}}}",
         ["1:21: auth.users.bob: exactly one of password, password_hash and password_file is due"],
     ),
@@ -372,6 +376,13 @@ def test_a_secret_in_a_file_that_everyone_can_read_is_told(tmp_path: Path) -> No
     path.write_text("mirrors: ['https://u:${PW}@m.example/simple/']")
     path.chmod(0o644)
     assert load(path, {"PW": "x"}).warnings == ()
+
+
+def test_an_account_that_changes_things_may_have_an_empty_password(load_text: LoadText) -> None:
+    """It counts on the machine itself only, and is no secret that somebody could read."""
+    config = load_text("admin: {users: {root: {password: ''}}}")
+    assert config.admin.users == {"root": User(password=Secret(""))}
+    assert not [line for line in config.warnings if "read this secret" in line]
 
 
 def test_no_secret_is_seen_in_a_configuration_or_its_problems(
