@@ -3,7 +3,7 @@
 The configuration's order decides. A mirror gives way to others only while it is *clearly* worse than one of them, so
 that measurements don't send requests to and fro between mirrors that are about as good. `worse` has the rule ::
 
-    slow       its answers take, on average, over three times as long as another's, and 0.3 s more
+    slow       its answers begin, on average, over three times as late as another's, and 0.3 s later
     crawling   its files come at less than a quarter of another's rate, and under 1 MB/s
     failing    more than half of at least three recent requests failed, and another's didn't
 
@@ -69,19 +69,19 @@ class Score:
     """What one mirror has done lately; a new one knows nothing."""
 
     latency: Average = Average()
-    """Seconds to an answer."""
+    """Seconds to the first byte of an answer: the rest of it depends on the page's size."""
     rate: Average = Average()
     """Bytes a second, of files."""
     failures: Average = Average()
     """1 for a failure, 0 for an answer."""
     recent: tuple[float, ...] = ()
-    """Seconds to the last answers, the oldest first."""
+    """Seconds to the last whole answers, the oldest first: what a hedge waits for."""
 
-    def on_answer(self, seconds: float, now: float) -> Self:
-        """An answer came after so long."""
+    def on_answer(self, seconds: float, now: float, first_byte: float | None = None) -> Self:
+        """An answer was there after so long, and began after `first_byte` if that was looked at."""
         return replace(
             self,
-            latency=self.latency.add(seconds, now),
+            latency=self.latency.add(seconds if first_byte is None else first_byte, now),
             failures=self.failures.add(0.0, now),
             recent=(*self.recent, seconds)[-WINDOW:],
         )

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import BrokenExecutor
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -64,6 +65,7 @@ class Client:
         self._offload = offload
         self._connections = connections
         self._page_budget = page_budget
+        self._monotonic = monotonic
         # Files wait for their turn here and not in the connector, where waiting would look like a silent mirror.
         self._slots = asyncio.Semaphore(LIMITS["files"])
         self._own_pages = OwnPages(origin=wire.name, fetch=self.project, offload=offload, monotonic=monotonic)
@@ -144,13 +146,15 @@ class Client:
             headers["If-None-Match"] = known.etag
         if known is not None and known.last_modified is not None:
             headers["If-Modified-Since"] = known.last_modified
+        began = self._monotonic()
         reply = await self._wire.get(url, lane="pages", headers=headers)
+        first_byte = self._monotonic() - began
         try:
             status = reply.response.status
             if status == _OK:
-                return await self._page(reply, name, known, asked=url)
+                return replace(await self._page(reply, name, known, asked=url), first_byte=first_byte)
             if status == _NOT_MODIFIED:
-                return self._unchanged(reply, known)
+                return replace(self._unchanged(reply, known), first_byte=first_byte)
             if status in _ABSENT:
                 reply.response.release()
                 raise ProjectNotFound(f"{name}: {self.name} answered {status_line(status, None)}")

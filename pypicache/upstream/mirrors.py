@@ -224,7 +224,7 @@ class Mirrors:
             mirror.failed("pages", error)
             self._observer(MirrorFailed(origin=mirror.name, what=name, reason=reason(error)))
             raise
-        mirror.answered(self._clock() - began)
+        mirror.answered(self._clock() - began, answer.first_byte)
         return answer
 
     async def _in_turn(

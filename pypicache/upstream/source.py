@@ -11,7 +11,7 @@ Three answers are kept apart everywhere: a page (`Listing`), "unchanged" (`NotMo
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -41,6 +41,8 @@ class Listing:
     validators: Validators
     age: float = 0.0
     """Seconds that the page had spent in caches on its way here (the Age header), clamped to a sane range."""
+    first_byte: float | None = field(default=None, compare=False)
+    """Seconds from the question to the head of the answer; None where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class NotModified:
 
     validators: Validators
     age: float = 0.0
+    first_byte: float | None = field(default=None, compare=False)
 
 
 class Body(Protocol):

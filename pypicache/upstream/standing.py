@@ -108,11 +108,11 @@ class Mirror:
         """A request is about to be sent."""
         self.breakers[kind] = self.breakers[kind].probe(self._clock())
 
-    def answered(self, seconds: float) -> None:
-        """It answered a question for a page after so long, be it with "no such project"."""
+    def answered(self, seconds: float, first_byte: float | None = None) -> None:
+        """It answered a question for a page after so long, be it with "no such project"; `first_byte`: it began after so long."""
         now = self._clock()
         self.breakers["pages"] = self.breakers["pages"].on_success(now)
-        self.scores["pages"] = self.scores["pages"].on_answer(seconds, now)
+        self.scores["pages"] = self.scores["pages"].on_answer(seconds, now, first_byte)
 
     def overtaken(self, seconds: float) -> None:
         """Another mirror, asked later, answered a question for a page; this one has been silent for so long."""

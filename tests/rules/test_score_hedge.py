@@ -42,6 +42,13 @@ WORSE: list[tuple[str, Score, Sequence[Score], bool]] = [
     ("clearly slow", answering(2.0), [answering(0.1)], True),
     ("clearly slow beside one of two", answering(2.0), [answering(2.0), answering(0.1)], True),
     ("overtaken while silent", Score().on_overtaken(1.0, NOW), [answering(0.05)], True),
+    ("a long answer that began at once", Score().on_answer(5.0, NOW, 0.05), [answering(0.1)], False),
+    (
+        "a short answer that began late",
+        Score().on_answer(2.1, NOW, 2.0),
+        [Score().on_answer(5, NOW, 0.1)],
+        True,
+    ),
     ("faster", answering(0.1), [answering(2.0)], False),
     ("one failure", failing(True), [answering(0.1)], False),
     ("three failures", failing(True, True, True), [answering(0.1)], True),

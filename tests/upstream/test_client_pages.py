@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import json
 import random
+import time
 import zlib
 from email.utils import formatdate
 from ipaddress import ip_network
@@ -27,8 +28,10 @@ from pypicache.simple.model import load
 from pypicache.upstream.client import Client
 from pypicache.upstream.source import Listing, NotModified, Validators
 from pypicache.upstream.wire import Wire
+from tests.origin import Origin, Rate
 from tests.upstream.making import DEMO, JSON, WHEEL, open_client, page
 from tests.upstream.raw import Answer, RawServer, reply
+from tests.wheels import wheel
 
 TARGET = "/simple/demo/"
 
@@ -279,6 +282,17 @@ async def test_page_has_a_budget_whatever_arrives(server: RawServer) -> None:
     async with open_client(server.simple, page_budget=0.1) as client:
         with pytest.raises(UpstreamTimeout, match=r"no page within 0\.1 s"):
             await client.project(DEMO)
+
+
+async def test_a_page_tells_when_it_began_to_come(origin: Origin) -> None:
+    """How long the rest of it takes is a matter of its size, and no measure of the mirror."""
+    origin.add(wheel("demo", "1.0"))
+    origin.script("demo/", Rate(2000))
+    began = time.monotonic()
+    async with open_client(origin.simple) as client:
+        found = await client.project(DEMO)
+    assert found.first_byte is not None
+    assert 0 < found.first_byte < (time.monotonic() - began) / 2
 
 
 @pytest.mark.parametrize("etag", ['"one"', 'W/"one"', "unquoted"])
