@@ -21,7 +21,8 @@ from pypicache import __version__
 from pypicache.config import schema
 from pypicache.errors import PypicacheError
 from pypicache.log import setup as setup_log
-from pypicache.service import service
+from pypicache.reloading import unservable
+from pypicache.service import Service, service
 from pypicache.web.access import AccessLog
 from pypicache.web.pace import limit_silence
 from pypicache.web.server import Server
@@ -37,11 +38,9 @@ def run(config: schema.Config) -> int:
     setup_log(config.log)
     for warning in config.warnings:
         log.warning("%s", warning)
-    if config.auth != schema.Auth():
-        # Serving would hand out to everyone what the file means for a few.
-        log.critical(
-            "auth: this version doesn't authenticate clients: remove the section, or put a proxy in front that does"
-        )
+    if problems := tuple(unservable(config)):
+        for problem in problems:
+            log.critical("%s", problem)
         return 2
     _raise_file_limit()
     try:
@@ -70,6 +69,9 @@ async def _serve(config: schema.Config) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # Until there is something to reload, the signal is noted; its default would end the process.
+    again = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, again.set)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(service(config))
         access = None
@@ -89,9 +91,22 @@ async def _serve(config: schema.Config) -> int:
         gc.freeze()
         for address in config.server.listen:
             await _listen(runner, address)
+        reloads = loop.create_task(_reload_when(again, running), name="reload on SIGHUP")
         await stop.wait()
+        reloads.cancel()
         log.info("stopping: running responses have %g s to finish", config.server.shutdown_timeout)
     return 0
+
+
+async def _reload_when(again: asyncio.Event, running: Service) -> None:
+    """Reload whenever `again` is set; however often that is meanwhile, once more is enough."""
+    while True:
+        await again.wait()
+        again.clear()
+        try:
+            await running.reread()
+        except Exception:
+            log.exception("not reloaded: a bug")
 
 
 async def _listen(runner: web.BaseRunner, address: schema.Listen) -> None:

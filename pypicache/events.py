@@ -159,6 +159,22 @@ class StoreTrouble:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """The configuration was read again and is in force, but for the settings `fixed`, which take a restart."""
+
+    path: str
+    fixed: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadRefused:
+    """The configuration was read again and has problems, so nothing has changed."""
+
+    problems: tuple[str, ...]
+
+
 Event = (
     PageRefreshed
     | ListRefreshed
@@ -174,6 +190,8 @@ Event = (
     | TransferFailed
     | SidecarMade
     | StoreTrouble
+    | Reloaded
+    | ReloadRefused
 )
 
 Observer = Callable[[Event], None]

@@ -21,6 +21,8 @@ from pypicache.events import (
     MirrorFailed,
     PageRefreshed,
     PageServedStale,
+    Reloaded,
+    ReloadRefused,
     Shadowed,
     SidecarMade,
     StoreTrouble,
@@ -79,6 +81,23 @@ def setup(settings: Settings) -> None:
 def to_log(event: Event) -> None:
     """The observer that writes what an operator wants to know."""
     match event:
+        case FileStored() | FileRejected() | TransferResumed() | TransferFailed() | SidecarMade():
+            _file_to_log(event)
+        case PageRefreshed() | PageServedStale() | Withdrawn() | DigestChanged() | ListRefreshed():
+            _page_to_log(event)
+        case Shadowed() | LayerSilent():
+            _layers_to_log(event)
+        case Reloaded() | ReloadRefused():
+            _reload_to_log(event)
+        case MirrorFailed():
+            log.warning("mirror failed for %s: %s", event.what, event.reason)
+        case StoreTrouble():
+            log.error("cache trouble: %s: %s", event.where, event.reason)
+
+
+def _file_to_log(event: FileStored | FileRejected | TransferResumed | TransferFailed | SidecarMade) -> None:
+    """What became of a file, or of its metadata."""
+    match event:
         case FileStored():
             log.info(
                 "stored %s, %d bytes from %s in %.1f s",
@@ -87,12 +106,6 @@ def to_log(event: Event) -> None:
                 event.origin,
                 event.seconds,
             )
-        case PageRefreshed() | PageServedStale() | Withdrawn() | DigestChanged() | ListRefreshed():
-            _page_to_log(event)
-        case Shadowed() | LayerSilent():
-            _layers_to_log(event)
-        case MirrorFailed():
-            log.warning("mirror failed for %s: %s", event.what, event.reason)
         case FileRejected():
             log.error(
                 "rejected %s from %s: expected %s, got %s",
@@ -108,8 +121,6 @@ def to_log(event: Event) -> None:
         case SidecarMade():
             where = f"{event.fetched} bytes from {event.origin}" if event.origin else "the wheel"
             log.info("made the metadata of %s, %d bytes, of %s", event.filename, event.size, where)
-        case StoreTrouble():
-            log.error("cache trouble: %s: %s", event.where, event.reason)
 
 
 def _page_to_log(
@@ -168,6 +179,21 @@ def _layers_to_log(event: Shadowed | LayerSilent) -> None:
                 event.project,
                 event.reason,
             )
+
+
+def _reload_to_log(event: Reloaded | ReloadRefused) -> None:
+    """What became of a configuration that was read again."""
+    match event:
+        case Reloaded():
+            for warning in event.warnings:
+                log.warning("%s", warning)
+            for name in event.fixed:
+                log.warning("%s has changed in the configuration: that takes a restart", name)
+            log.info("reloaded %s", event.path)
+        case ReloadRefused():
+            for problem in event.problems:
+                log.error("%s", problem)
+            log.error("not reloaded: the configuration has problems; the one before stays in force")
 
 
 def _some(names: tuple[str, ...], limit: int = 5) -> str:

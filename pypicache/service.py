@@ -11,14 +11,15 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
 from pypicache.config import schema
-from pypicache.events import Observer
+from pypicache.errors import ConfigError, PypicacheError
+from pypicache.events import Observer, Reloaded, ReloadRefused
 from pypicache.index.explain import Explains
 from pypicache.index.layered_legacy import AnswersLegacy
 from pypicache.index.library import Library
@@ -28,6 +29,7 @@ from pypicache.index.serving import Serving
 from pypicache.layering import add_layered
 from pypicache.log import to_log
 from pypicache.offload import Offload
+from pypicache.reloading import read_again, settle
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
 from pypicache.store.links import LinkStore
@@ -59,6 +61,8 @@ class Service:
         self._front: Front | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
+        self._rereading = asyncio.Lock()
+        self._followers: list[Callable[[schema.Config], object]] = []
 
     @property
     def config(self) -> schema.Config:
@@ -74,6 +78,29 @@ class Service:
         """Answer one request, whatever happens; the answer has been sent when it is returned."""
         assert self._front is not None, "not open yet"
         return await self._front.handle(request)
+
+    def follow(self, changed: Callable[[schema.Config], object]) -> None:
+        """Have `changed` called with every configuration that comes into force from now on."""
+        self._followers.append(changed)
+
+    async def reread(self) -> tuple[str, ...]:
+        """Read the configuration's file again and put it in force; the problems of it, one printable line each.
+
+        Empty: it is in force, and whoever asks next is answered by it, but for settings that only a restart changes, which
+        are named in the log. Otherwise nothing has changed.
+        """
+        async with self._rereading:  # in the order in which they were asked for
+            before = self._config
+            try:
+                config, fixed = settle(before, await asyncio.to_thread(read_again, before))
+                await self.reload(config)
+            except PypicacheError as error:
+                problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+                self._shared.observer(ReloadRefused(problems=problems))
+                return problems
+            path = "the built-in configuration" if config.path is None else str(config.path)
+            self._shared.observer(Reloaded(path=path, fixed=fixed, warnings=config.warnings))
+            return ()
 
     async def reload(self, config: schema.Config) -> None:
         """Put `config` in force: its indexes, mirrors and rules. No request is dropped.
@@ -106,6 +133,8 @@ class Service:
             )
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
+            for changed in self._followers:
+                changed(config)
 
     async def aclose(self) -> None:
         """Close every index. The last thing that is done with it."""

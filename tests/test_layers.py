@@ -40,9 +40,10 @@ MAY = {
     },
     "web": {"index", "simple", "rules", "errors", "events", "hops", "__init__"},
     "config": {"rules", "simple.model", "errors"},
+    "reloading": {"config", "errors"},
     # A part of the composition root.
     "layering": {"config", "index", "events"},
-    "daemon": {"service", "config", "log", "web", "errors", "__init__"},
+    "daemon": {"service", "reloading", "config", "log", "web", "errors", "__init__"},
     # The same: what one index with mirrors consists of.
     "wiring": {
         "config",
@@ -67,6 +68,7 @@ MAY = {
         "events",
         "log",
         "offload",
+        "reloading",
         "__init__",
     },
     # They talk to a running daemon over HTTP, and know nothing of what is behind it.
