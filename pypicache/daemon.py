@@ -20,6 +20,7 @@ from aiohttp import web
 from pypicache import __version__
 from pypicache.config import schema
 from pypicache.errors import PypicacheError
+from pypicache.events import OnAnswered
 from pypicache.log import setup as setup_log
 from pypicache.reloading import unservable
 from pypicache.service import Service, service
@@ -74,10 +75,10 @@ async def _serve(config: schema.Config) -> int:
     loop.add_signal_handler(signal.SIGHUP, again.set)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(service(config))
-        access = None
+        takers: list[OnAnswered] = []
         if config.log.access:
-            access = await stack.enter_async_context(AccessLog(sys.stderr.write))
-        server = Server(running.handle, access=access, keepalive_timeout=config.server.keepalive_timeout)
+            takers.append((await stack.enter_async_context(AccessLog(sys.stderr.write))).take)
+        server = Server(running.handle, takers=takers, keepalive_timeout=config.server.keepalive_timeout)
         runner = web.ServerRunner(server, shutdown_timeout=config.server.shutdown_timeout)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

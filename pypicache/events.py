@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +174,70 @@ class ReloadRefused:
     """The configuration was read again and has problems, so nothing has changed."""
 
     problems: tuple[str, ...]
+
+
+Kind = Literal["page", "file", "sidecar", "list", "legacy", "other"]
+"""What a request was for: `other` has nothing to do with an index."""
+
+Outcome = Literal[
+    "hit",
+    "stale",
+    "stale_if_error",
+    "negative",
+    "shared",
+    "miss",
+    "revalidated",
+    "absent",
+    "refused",
+    "failed",
+    "none",
+]
+"""How the cache did, one word for each thing that Cache-Status says (contract.md section 4). ::
+
+    hit             out of the cache
+    stale           out of the cache, older than it should be: the mirrors took longer than `patience`
+    stale_if_error  the same, since every mirror failed
+    negative        "no such project", as a mirror said before
+    shared          another request's question or download was shared
+    miss            a mirror was asked, and what it gave was stored
+    revalidated     the same, of something that was held and had become too old
+    absent          "no such project", as the mirrors have just said
+    refused         no page lists the file, or the index doesn't hand it out
+    failed          no mirror gave a right answer
+    none            the cache had no part in it
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Answered:
+    """A request was answered, or its client left: all that logs and metrics want to know of it.
+
+    Not frozen, since one is made for every request and that costs three times as much. Whoever gets one only reads it.
+    """
+
+    index: str
+    """The index that it was for; empty when none."""
+    kind: Kind
+    subject: str
+    """The project, or the name of the file; empty when none. Hostile text, but printable."""
+    method: str
+    path: str
+    """As it came, percent-encoded, without the query. Hostile text."""
+    client: str
+    """The address at the other end of the connection; empty on a Unix socket."""
+    status: int
+    """499 where there was no response, or not all of it."""
+    sent: int
+    """Bytes of the response's body that went out."""
+    seconds: float
+    """From its first byte to the last one of its response."""
+    outcome: Outcome
+    mirror: str
+    """The mirror that was asked for its sake and answered; empty when none."""
+
+
+OnAnswered = Callable[[Answered], None]
+"""Takes a record, quickly, on the event loop; must not raise."""
 
 
 Event = (

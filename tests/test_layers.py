@@ -43,7 +43,7 @@ MAY = {
     "reloading": {"config", "errors"},
     # A part of the composition root.
     "layering": {"config", "index", "events"},
-    "daemon": {"service", "reloading", "config", "log", "web", "errors", "__init__"},
+    "daemon": {"service", "reloading", "config", "log", "web", "errors", "events", "__init__"},
     # The same: what one index with mirrors consists of.
     "wiring": {
         "config",

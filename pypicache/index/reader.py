@@ -29,6 +29,11 @@ class Content(Protocol):
         ...
 
     @property
+    def origin(self) -> str:
+        """The mirrors that bring it; empty when none does, or none has answered yet."""
+        ...
+
+    @property
     def size(self) -> int | None:
         """The whole size in bytes, when known; after `begun` it is, unless no mirror says it."""
         ...
@@ -64,6 +69,8 @@ class Content(Protocol):
 
 class Stored:
     """A blob as `Content`: all of it is there."""
+
+    origin = ""
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob
@@ -123,6 +130,11 @@ class Reader:
     def sha256(self) -> str | None:
         """The file's digest, if the page gave it or the file has arrived."""
         return self._transfer.sha256
+
+    @property
+    def origin(self) -> str:
+        """The mirrors that have brought something of it."""
+        return ", ".join(self._transfer.origins)
 
     @property
     def size(self) -> int | None:

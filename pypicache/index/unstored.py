@@ -16,6 +16,8 @@ from pypicache.index.reader import Content
 class Unstored:
     """These bytes, in a file without a name, as long as it is open."""
 
+    origin = ""
+
     def __init__(self, data: bytes) -> None:
         self.sha256: str | None = hashlib.sha256(data).hexdigest()
         self.size: int | None = len(data)

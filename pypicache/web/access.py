@@ -14,22 +14,16 @@ from time import strftime
 from types import TracebackType
 from typing import Self
 
-from aiohttp import hdrs, web
-from aiohttp.abc import AbstractAccessLogger
-
 from pypicache.errors import one_line
-from pypicache.web.request import Request
+from pypicache.events import Answered
 
 MAX_PENDING = 64 << 10
 
-BROKEN = 499
-"""What stands for the status where there was none or not all of a response: nginx's number for a client that has left."""
 
-
-class AccessLog(AbstractAccessLogger):
+class AccessLog:
     """Gathers lines and writes them. Use as an async context manager: leaving writes the rest.
 
-    The server calls `log` when a response has gone out or broken off.
+    `take` is called when a response has gone out or broken off.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
@@ -46,15 +40,13 @@ class AccessLog(AbstractAccessLogger):
     ) -> None:
         self.flush()
 
-    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Note that the request was answered; `time` is by the event loop's clock, in seconds."""
-        seconds = request.seconds if isinstance(request, Request) else time
-        path = one_line(request.rel_url.raw_path)
-        outcome = response.headers.get("Cache-Status", "-").removeprefix("pypicache; ")
+    def take(self, answered: Answered) -> None:
+        """Note that a request was answered."""
+        path = one_line(answered.path)
         stamp = strftime("%Y-%m-%dT%H:%M:%S%z")
         line = (
-            f'{stamp} access {request.remote or "-"} "{request.method} {path}" {response.status}'
-            f' {sent(request, response)} {seconds * 1000:.1f}ms "{outcome}"\n'
+            f'{stamp} access {answered.client or "-"} "{answered.method} {path}" {answered.status}'
+            f' {answered.sent} {answered.seconds * 1000:.1f}ms "{answered.outcome}"\n'
         )
         self._lines.append(line)
         self._size += len(line)
@@ -72,19 +64,3 @@ class AccessLog(AbstractAccessLogger):
         if lines:
             with contextlib.suppress(OSError):
                 self._write("".join(lines))
-
-
-def sent(request: web.BaseRequest, response: web.StreamResponse) -> int:
-    """The bytes of the body that went out: none to HEAD, and fewer than Content-Length says when it broke off."""
-    if request.method == hdrs.METH_HEAD or response.status == 304:  # noqa: PLR2004 - Not Modified
-        return 0
-    if response.status == BROKEN:  # it stands for another one, of which so much went out, headers included
-        return request.writer.output_size
-    if isinstance(request, Request) and request.sent is not None:
-        return request.sent
-    if isinstance(response, web.Response):
-        return len(response.body) if isinstance(response.body, bytes | bytearray) else 0
-    missing: int | None = getattr(request.writer, "length", None)
-    if missing is not None and response.content_length is not None:
-        return response.content_length - missing
-    return request.writer.output_size

@@ -18,13 +18,14 @@ from pypicache.errors import UpstreamError
 from pypicache.index.explain import Explains
 from pypicache.index.serving import Serving
 from pypicache.web import routes
-from pypicache.web.access import BROKEN
 from pypicache.web.errors import UNKEPT, plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.headers import VARY
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.web.pages import Pages
+from pypicache.web.record import BROKEN
+from pypicache.web.request import Request
 from pypicache.web.sender import finish
 
 _ALLOWED = {hdrs.METH_GET, hdrs.METH_HEAD}
@@ -80,6 +81,8 @@ class Edge:
         if (refused := self._refused(request)) is not None:
             return refused
         where = routes.route(request.rel_url.raw_path, self._indexes, self._default)
+        if isinstance(request, Request):
+            request.place = where
         found = await self._resource(request, where)
         return self._simple_answer(request, where) if found is None else found
 

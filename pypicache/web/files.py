@@ -19,6 +19,7 @@ from pypicache.simple.negotiate import negotiate_coding
 from pypicache.web import accel
 from pypicache.web.errors import plain
 from pypicache.web.headers import IMMUTABLE, REVALIDATE, cache_status, joined
+from pypicache.web.request import note_mirror
 from pypicache.web.sender import read_small, send
 
 FILE_TYPE = "application/octet-stream"
@@ -56,6 +57,7 @@ class Files:
         try:
             return await (self._sidecar if sidecar else self._body)(request, opened)
         finally:
+            note_mirror(request, opened.content.origin)
             opened.content.close()
 
     async def _head(

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from aiohttp import hdrs, web
 
 from pypicache.errors import PypicacheError
+from pypicache.index.entry import Outcome
 from pypicache.index.serving import Serving
 from pypicache.rules.conditional import not_modified, wants_revalidation
 from pypicache.simple.model import ProjectName
 from pypicache.simple.negotiate import negotiate, negotiate_coding
 from pypicache.web.errors import response_to
 from pypicache.web.headers import CODINGS, PAGE_CACHE_CONTROL, VARY, age, cache_status, joined
+from pypicache.web.request import note_mirror
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ class Pages:
         index = self._indexes[name]
         revalidate = wants_revalidation(joined(request, "Cache-Control"), headers.get("Pragma"))
         page = await index.page(project, revalidate=revalidate)
+        if page.outcome in {Outcome.MISS, Outcome.REVALIDATED}:
+            note_mirror(request, page.origin)
         etag = index.etag(page, representation.form, coding)
         answer = {
             "ETag": etag,

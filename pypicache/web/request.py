@@ -9,12 +9,14 @@ import time
 
 from aiohttp import hdrs, web
 
+from pypicache.web.routes import Route
+
 NAME = "pypicache"
 """What the Server header says: no versions, which only help who looks for holes (RFC 9110 section 10.2.4)."""
 
 
 class Request(web.BaseRequest):
-    """One request. `began`, `refusal` and `sent` are set by whoever knows."""
+    """One request. What is said of it here is set by whoever knows."""
 
     began = 0.0
     """When its turn came, by `time.perf_counter`: the loop's clock has milliseconds only."""
@@ -25,6 +27,12 @@ class Request(web.BaseRequest):
     sent: int | None = None
     """Bytes of the body that went out past aiohttp's writer; None when all of them go through it."""
 
+    place: Route | None = None
+    """What its path means; None as long as nobody has looked."""
+
+    mirror = ""
+    """The mirror that was asked for its sake and answered, if there was one."""
+
     @property
     def seconds(self) -> float:
         """How long it has taken so far."""
@@ -32,3 +40,9 @@ class Request(web.BaseRequest):
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         response.headers[hdrs.SERVER] = NAME
+
+
+def note_mirror(request: web.BaseRequest, name: str) -> None:
+    """Note, for the record, which mirror was asked for this request's sake."""
+    if isinstance(request, Request):
+        request.mirror = name

@@ -1,8 +1,8 @@
 """The HTTP server below the edge: aiohttp's, with its own words made like ours.
 
 What can't be parsed never reaches the edge; here it becomes the same plain line as every other error, and so does a
-version of HTTP that isn't spoken. A response is noted in the access log when its last byte has gone, so
-that the line has the bytes that went out and the time it took. Nothing here knows paths or indexes.
+version of HTTP that isn't spoken. A request is recorded (`record`) when the last byte of its response has gone, so
+that the record has the bytes that went out and the time it took. Nothing here knows paths or indexes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -19,8 +19,9 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
 from pypicache.errors import one_line
-from pypicache.web.access import BROKEN, AccessLog
+from pypicache.events import OnAnswered
 from pypicache.web.errors import plain, response_to
+from pypicache.web.record import BROKEN, Recorder
 from pypicache.web.request import Request
 
 log = logging.getLogger(__name__)
@@ -111,11 +112,11 @@ class Protocol(web.RequestHandler):
 
 
 class Server(web.Server):
-    """Makes a `Protocol` for every connection; `handler` answers the requests."""
+    """Makes a `Protocol` for every connection; `handler` answers the requests, `takers` are told of each answer."""
 
-    def __init__(self, handler: Handler, *, access: AccessLog | None, keepalive_timeout: float) -> None:
+    def __init__(self, handler: Handler, *, takers: Sequence[OnAnswered], keepalive_timeout: float) -> None:
         self._handler = handler
-        self._access = access
+        self._recorder = Recorder(takers)
         super().__init__(
             self._handle,
             request_factory=self._request,
@@ -123,7 +124,7 @@ class Server(web.Server):
             keepalive_timeout=keepalive_timeout,
             lingering_time=LINGER,
             auto_decompress=False,
-            access_log=access,
+            access_log=self._recorder,
             access_log_class=lambda shared, _: shared,
         )
 
@@ -174,7 +175,6 @@ class Server(web.Server):
         try:
             return await self._handler(request)
         except asyncio.CancelledError:
-            # The client has left: aiohttp logs only what got an answer.
-            if self._access is not None:
-                self._access.log(request, plain(BROKEN, "the client has left"), 0.0)
+            # The client has left: aiohttp records only what got an answer.
+            self._recorder.log(request, plain(BROKEN, "the client has left"), 0.0)
             raise

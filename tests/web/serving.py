@@ -50,6 +50,7 @@ class Arriving:
 
     verified = False
     sha256: str | None = None
+    origin = ""
 
     def __init__(self, path: Path, *, size: int | None = None, in_file: bool = True) -> None:
         path.touch()
