@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "serve": ("serve", "Run the daemon in the foreground."),
     "init": ("init", "Write a commented configuration file."),
     "check": ("check", "Validate the configuration and show what it comes to."),
+    "mirrors": ("mirrors", "Measure the mirrors of an index from here, and suggest an order."),
     "explain": ("explain", "Tell why a running daemon answers as it does for a project."),
     "version": ("version", "Show the versions of pypicache and of what it runs on."),
 }

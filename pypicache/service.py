@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from aiohttp import web
 
 from pypicache.config import schema
+from pypicache.connecting import own_name
 from pypicache.errors import ConfigError, PypicacheError
 from pypicache.events import Observer, Reloaded, ReloadRefused
 from pypicache.index.explain import Explains
@@ -194,7 +194,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         blobs = await stack.enter_async_context(DiskBlobStore(root, group=group))
         shared = Shared(
             clock=time.time,
-            own_name=f"pypicache-{secrets.token_hex(8)}",
+            own_name=own_name(),
             offload=offload,
             blobs=blobs,
             pages=await stack.enter_async_context(DiskPageStore(root / "pages")),

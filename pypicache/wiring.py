@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from pypicache.config import schema
+from pypicache.connecting import wire_to
 from pypicache.events import Observer
 from pypicache.index.explain import Explainer, Explains
 from pypicache.index.facts import Facts
@@ -74,7 +74,7 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
     """The index, opened. If that fails, nothing of it stays open."""
     name, observer, clock, windows = settings.name, shared.observer, shared.clock, _windows(settings)
     async with AsyncExitStack() as stack:
-        wires = {mirror.name: _wire(mirror, shared.own_name) for mirror in settings.mirrors}
+        wires = {mirror.name: wire_to(mirror, via=shared.own_name) for mirror in settings.mirrors}
         source = await _mirrors(settings, wires, shared, stack)
         catalog = page_catalog(
             index=name,
@@ -196,30 +196,3 @@ def _windows(index: schema.Index) -> Windows:
         stale_if_error=index.stale_if_error,
         negative_ttl=index.negative_ttl,
     )
-
-
-def _wire(mirror: schema.Mirror, own_name: str) -> Wire:
-    return Wire(
-        name=mirror.name,
-        url=mirror.url,
-        connect_timeout=mirror.connect_timeout,
-        read_timeout=mirror.read_timeout,
-        username=mirror.username,
-        password=mirror.password.reveal() if mirror.password else None,
-        token=mirror.token.reveal() if mirror.token else None,
-        headers={name: value.reveal() for name, value in mirror.headers.items()},
-        allow_private=mirror.allow_private,
-        ca_file=mirror.ca_file,
-        proxy=_with_credentials(mirror.proxy) if mirror.proxy else None,
-        trust_env=mirror.trust_env,
-        netrc=mirror.netrc,
-        via=own_name,
-    )
-
-
-def _with_credentials(proxy: schema.Proxy) -> str:
-    if proxy.username is None:
-        return proxy.url
-    password = proxy.password.reveal() if proxy.password else ""
-    userinfo = f"{quote(proxy.username, safe='')}:{quote(password, safe='')}@"
-    return proxy.url.replace("://", f"://{userinfo}", 1)

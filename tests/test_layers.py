@@ -43,10 +43,14 @@ MAY = {
     "reloading": {"config", "errors"},
     # A part of the composition root.
     "layering": {"config", "index", "events"},
+    "connecting": {"config", "upstream"},
+    # The composition root of `pypicache mirrors`: the daemon's clients, and no daemon.
+    "measuring": {"config", "connecting", "upstream", "rules", "simple", "offload", "errors"},
     "daemon": {"service", "reloading", "config", "log", "web", "errors", "events", "__init__"},
     # The same: what one index with mirrors consists of.
     "wiring": {
         "config",
+        "connecting",
         "index",
         "store",
         "upstream",
@@ -56,6 +60,7 @@ MAY = {
     },
     "service": {
         "config",
+        "connecting",
         "layering",
         "wiring",
         "web",
@@ -71,8 +76,18 @@ MAY = {
         "reloading",
         "__init__",
     },
-    # They talk to a running daemon over HTTP, and know nothing of what is behind it.
-    "commands": {"config", "daemon", "service", "generate", "errors", "__init__"},
+    # They talk to a running daemon over HTTP, and know nothing of what is behind it; `mirrors` asks mirrors itself.
+    "commands": {
+        "config",
+        "daemon",
+        "service",
+        "generate",
+        "measuring",
+        "rules.appraisal",
+        "simple.model",
+        "errors",
+        "__init__",
+    },
     # What is written for people to keep, made of the configuration and of nothing that runs.
     "generate": {"config", "errors", "__init__"},
     "cli": {"commands", "__init__"},

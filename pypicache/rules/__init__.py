@@ -10,6 +10,7 @@ retry        Retry-After: how long a mirror wants to be left alone
 breaker      closed, open, half-open: whether a mirror is worth asking
 score        how well a mirror does, and when that outweighs the configured order
 hedge        when a second mirror is asked while the first is silent
+appraisal    how far behind mirrors are, and in which order to ask them
 resume       whether a response may continue the bytes of a broken download
 addresses    where a link out of a page may lead: no inner networks
 redirects    where a redirect may lead

@@ -129,7 +129,7 @@ class Mirror:
         """A request failed in a way that says something of its health."""
         now = self._clock()
         self.breakers[kind] = self.breakers[kind].on_failure(
-            now, error.retry_after, spread=self._spread(), answered=_said_something(error)
+            now, error.retry_after, spread=self._spread(), answered=said_something(error)
         )
         self.scores[kind] = self.scores[kind].on_failure(now)
         if kind == "pages":
@@ -151,7 +151,7 @@ def reason(error: UpstreamError) -> str:
     return str(error).removeprefix(f"{error.origin}: ")
 
 
-def _said_something(error: UpstreamError) -> bool:
+def said_something(error: UpstreamError) -> bool:
     """Whether the mirror said something, if only an error, rather than nothing."""
     if isinstance(error, UpstreamRefused):
         return error.http_status is not None or isinstance(error, BadLink)
