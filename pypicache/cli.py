@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "check": ("check", "Validate the configuration and show what it comes to."),
     "mirrors": ("mirrors", "Measure the mirrors of an index from here, and suggest an order."),
     "explain": ("explain", "Tell why a running daemon answers as it does for a project."),
+    "lock": ("lock", "Rewrite the links of lock files between this cache and the index that it caches."),
     "version": ("version", "Show the versions of pypicache and of what it runs on."),
 }
 """Name: the module under `pypicache.commands`, which has a command of the same name with `-` as `_`, and its summary."""

@@ -13,6 +13,7 @@ from pypicache.events import Observer
 from pypicache.index.explain import Explains, LayeredExplainer
 from pypicache.index.layered import LayeredIndex
 from pypicache.index.layered_legacy import AnswersLegacy, LayeredLegacy
+from pypicache.index.origins import FindsOrigins, LayeredOrigins
 from pypicache.index.serving import Serving
 
 
@@ -21,9 +22,10 @@ def add_layered(
     indexes: dict[str, Serving],
     legacy: dict[str, AnswersLegacy],
     explains: dict[str, Explains],
+    origins: dict[str, FindsOrigins],
     observer: Observer,
 ) -> None:
-    """Add every index of `settings` that has layers to the three; those with mirrors are there already."""
+    """Add every index of `settings` that has layers to the four; those with mirrors are there already."""
 
     def made(name: str) -> Serving:
         if name not in indexes:
@@ -37,6 +39,7 @@ def add_layered(
             indexes[name] = index
             legacy[name] = LayeredLegacy(index=index, leaves=legacy)
             explains[name] = LayeredExplainer(index=index, members=explains)
+            origins[name] = LayeredOrigins(index=index, leaves=origins)
         return indexes[name]
 
     for name in settings:

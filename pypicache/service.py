@@ -24,6 +24,7 @@ from pypicache.index.explain import Explains
 from pypicache.index.layered_legacy import AnswersLegacy
 from pypicache.index.library import Library
 from pypicache.index.lru import ByteLRU
+from pypicache.index.origins import FindsOrigins
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
 from pypicache.layering import add_layered
@@ -149,11 +150,13 @@ class Service:
         indexes: dict[str, Serving] = {name: index.serving for name, index in wired.items()}
         legacy: dict[str, AnswersLegacy] = {name: index.legacy for name, index in wired.items()}
         explains: dict[str, Explains] = {name: index.explains for name, index in wired.items()}
-        add_layered(config.indexes, indexes, legacy, explains, shared.observer)
+        origins: dict[str, FindsOrigins] = {name: index.origins for name, index in wired.items()}
+        add_layered(config.indexes, indexes, legacy, explains, origins, shared.observer)
         lists = {name: index.lists for name, index in wired.items()}
         return Edge(
             indexes=indexes,
             explains=explains,
+            origins=origins,
             default=config.default_index,
             clock=clock,
             disk=self._senders,

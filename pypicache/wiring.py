@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pypicache.config import schema
 from pypicache.connecting import wire_to
 from pypicache.events import Observer
+from pypicache.index.catalog import Catalog
 from pypicache.index.explain import Explainer, Explains
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
@@ -22,6 +23,7 @@ from pypicache.index.legacy import Legacy
 from pypicache.index.library import Library
 from pypicache.index.lists import ProjectLists
 from pypicache.index.lru import ByteLRU
+from pypicache.index.origins import FindsOrigins, Origins
 from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
@@ -68,6 +70,7 @@ class Wired:
     legacy: AnswersLegacy
     lists: ProjectLists
     explains: Explains
+    origins: FindsOrigins
 
 
 async def wire(settings: schema.Index, shared: Shared) -> Wired:
@@ -151,6 +154,7 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
             legacy=legacy,
             lists=lists,
             explains=explains,
+            origins=_origins(settings, catalog, source, shared),
         )
 
 
@@ -184,6 +188,19 @@ def _sidecars(settings: schema.Index, source: Mirrors, facts: Facts, shared: Sha
         offload=shared.offload,
         clock=shared.clock,
         observer=shared.observer,
+        offline=settings.offline,
+    )
+
+
+def _origins(settings: schema.Index, catalog: Catalog, source: Mirrors, shared: Shared) -> Origins:
+    origin = settings.origin
+    assert origin is not None, "an index without layers has mirrors"
+    return Origins(
+        catalog=catalog,
+        source=source,
+        mirror=origin.name,
+        simple=origin.url,
+        offload=shared.offload,
         offline=settings.offline,
     )
 

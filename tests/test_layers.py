@@ -76,15 +76,17 @@ MAY = {
         "reloading",
         "__init__",
     },
+    "locks": {"simple", "errors"},
     # They talk to a running daemon over HTTP, and know nothing of what is behind it; `mirrors` asks mirrors itself.
     "commands": {
         "config",
         "daemon",
         "service",
         "generate",
+        "locks",
         "measuring",
         "rules.appraisal",
-        "simple.model",
+        "simple",
         "errors",
         "__init__",
     },
@@ -95,7 +97,7 @@ MAY = {
 }
 
 # Third-party packages that the pure core may use, and the parts of the standard library that it may not.
-PURE = {"simple", "rules"}
+PURE = {"simple", "rules", "locks"}
 PURE_THIRD_PARTY = {"packaging", "msgspec", "distlib"}
 IMPURE = {
     "asyncio",

@@ -227,6 +227,12 @@ class Index:
     auth: Literal["none"] | None = None
     """`none` opens this index to everyone, whatever `auth` says; None: as `auth` says."""
 
+    @property
+    def origin(self) -> Mirror | None:
+        """The mirror that lock files name it by elsewhere: the public index if it has it, else its first; None with layers."""
+        first = self.mirrors[0] if self.mirrors else None
+        return next((mirror for mirror in self.mirrors if mirror.name == PYPI), first)
+
 
 def _default_indexes() -> Mapping[str, Index]:
     pypi = Mirror(name=PYPI, url=address(PYPI))

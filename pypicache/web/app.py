@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from pypicache import hops
 from pypicache.errors import UpstreamError
 from pypicache.index.explain import Explains
+from pypicache.index.origins import FindsOrigins
 from pypicache.index.serving import Serving
 from pypicache.web import routes
 from pypicache.web.errors import UNKEPT, plain, response_to
@@ -39,6 +40,7 @@ class Edge:
         *,
         indexes: Mapping[str, Serving],
         explains: Mapping[str, Explains],
+        origins: Mapping[str, FindsOrigins],
         default: str,
         clock: Callable[[], float],
         disk: Executor,
@@ -50,6 +52,7 @@ class Edge:
         self._own_name = own_name
         self._indexes = indexes
         self._explains = explains
+        self._origins = origins
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
         self._legacy = legacy
@@ -98,8 +101,9 @@ class Edge:
             case routes.LegacyJSON():
                 return await self._legacy.document(request, where)
             case routes.Explain(index, project):
-                body = msgspec.json.encode(await self._explains[index].explain(project))
-                return web.Response(body=body, content_type="application/json", headers=UNKEPT)
+                return _json(await self._explains[index].explain(project))
+            case routes.Origin(index, project):
+                return _json(await self._origins[index].origin(project))
         return None
 
     def _simple_answer(self, request: web.BaseRequest, where: routes.Route) -> web.StreamResponse:
@@ -137,3 +141,7 @@ class Edge:
                 )
             )
         return None
+
+
+def _json(said: msgspec.Struct) -> web.Response:
+    return web.Response(body=msgspec.json.encode(said), content_type="application/json", headers=UNKEPT)

@@ -8,6 +8,7 @@ one or two segments, and the longest match wins; then come the aliases of the de
     /{index}/simple/{name}         Redirect to the line above; likewise names that aren't normalised
     /{index}/packages/{path…}      FilePath
     /-/explain/{index}/{name}      Explain
+    /{index}/+origin/{name}        Origin; without a name, of no project; also /+origin, the default index's
     /simple/… /index/… /packages/…  the default index's
 
 Legacy JSON has as many addresses as clients have ideas of where an index keeps it; each ends in `/json`. ::
@@ -78,6 +79,14 @@ class LegacyJSON:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the index, and the files of the project if there is one, are at their origin."""
+
+    index: str
+    project: ProjectName | None
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """The same thing under its proper name; `location` is relative, so that it holds behind any proxy."""
 
@@ -110,9 +119,12 @@ class NotHere:
     status: int = 404
 
 
-Route = ProjectList | ProjectPage | FilePath | LegacyJSON | Explain | Redirect | Health | Root | NotHere
+Route = (
+    ProjectList | ProjectPage | FilePath | LegacyJSON | Explain | Origin | Redirect | Health | Root | NotHere
+)
 
 _PAGES = {"simple", "+simple"}
+ORIGIN = "+origin"
 
 
 def route(raw_path: str, indexes: Collection[str], default: str) -> Route:
@@ -147,6 +159,8 @@ def _by_default(index: str, first: str, segments: list[str]) -> Route:
         return _pages(index, segments[1:], first, "")
     if first == "packages":
         return _file(index, segments[1:])
+    if first == ORIGIN:
+        return _origin(index, segments[1:])
     if first == "pypi" and len(segments) > 2:  # noqa: PLR2004 - /pypi/json is the project pypi's
         return _legacy(index, "", segments[1:])
     if _ends_in_json(segments[1:]):
@@ -169,12 +183,27 @@ def _explain(segments: list[str], indexes: Collection[str]) -> Route:
     return NotHere("nothing is here; an answer is explained at /-/explain/{index}/{project}")
 
 
+def _origin(index: str, segments: list[str]) -> Route:
+    """`+origin`, and what follows it: nothing, or a project."""
+    if segments in ([], [""]):
+        return Origin(index, None)
+    text = decode(segments[0])
+    name = project_name(text) if text is not None else None
+    if name is None or segments[1:] not in ([], [""]):
+        return NotHere(
+            f"nothing is here; where a project is at its origin is at /{index}/{ORIGIN}/{{project}}"
+        )
+    return Origin(index, name)
+
+
 def _in_index(index: str, segments: list[str]) -> Route:
     kind = decode(segments[0])
     if kind in _PAGES:
         return _pages(index, segments[1:], segments[0], f"{index}/")
     if kind == "packages":
         return _file(index, segments[1:])
+    if kind == ORIGIN:
+        return _origin(index, segments[1:])
     if kind == "pypi" and len(segments) > 2:  # noqa: PLR2004 - {index}/pypi/json is the project pypi's
         return _legacy(index, f"{index}/", segments[1:])
     if _ends_in_json(segments[1:]) or _ends_in_json(segments[2:]):
