@@ -153,6 +153,17 @@ class SidecarMade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlobEvicted:
+    """A stored file had to go: for `size` (there was no room), `age` (unused for too long) or its index's `quota`."""
+
+    sha256: str
+    size: int
+    why: str
+    unused_for: float
+    """Seconds since its last use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTrouble:
     """The cache directory misbehaves; serving goes on without what it would have kept."""
 
@@ -254,6 +265,7 @@ Event = (
     | TransferResumed
     | TransferFailed
     | SidecarMade
+    | BlobEvicted
     | StoreTrouble
     | Reloaded
     | ReloadRefused

@@ -12,6 +12,7 @@ import sys
 from typing import Literal, Protocol
 
 from pypicache.events import (
+    BlobEvicted,
     DigestChanged,
     Event,
     FileRejected,
@@ -83,6 +84,14 @@ def to_log(event: Event) -> None:
     match event:
         case FileStored() | FileRejected() | TransferResumed() | TransferFailed() | SidecarMade():
             _file_to_log(event)
+        case BlobEvicted():
+            log.debug(
+                "evicted %s for %s: %d bytes, unused for %.0f s",
+                event.sha256,
+                event.why,
+                event.size,
+                event.unused_for,
+            )
         case PageRefreshed() | PageServedStale() | Withdrawn() | DigestChanged() | ListRefreshed():
             _page_to_log(event)
         case Shadowed() | LayerSilent():

@@ -25,7 +25,8 @@ MAY = {
     "rules": {"simple", "errors"},
     "upstream": {"simple", "rules", "errors", "events", "offload", "hops", "__init__"},
     # rules.pieces is span arithmetic, which the spool's journal needs as much as the transfer does.
-    "store": {"simple.model", "rules.pieces", "errors", "events"},
+    # rules.eviction is what the evictor goes by, in bounded steps next to the files.
+    "store": {"simple.model", "rules.pieces", "rules.eviction", "errors", "events"},
     "index": {
         "simple",
         "rules",

@@ -80,6 +80,8 @@ class Lane:
             asked, None if whole else stop, if_range=etag if asked else None
         ) as body:
             skip = await self._accept(body, None if whole and not asked else asked)
+            if fill.spool.size is None and fill.size is not None:
+                await fill.spool.expect(fill.size)  # before the first byte: it may be too large for the cache
             await Pump(skipping(skip, body.chunks()), self._write).run()
         if self.stop is None:
             fill.ended_cleanly(self)

@@ -14,6 +14,7 @@ appraisal    how far behind mirrors are, and in which order to ask them
 resume       whether a response may continue the bytes of a broken download
 addresses    where a link out of a page may lead: no inner networks
 redirects    where a redirect may lead
+eviction     which stored files go, and how much room there has to be
 policy       what of a project an index hands out
 ===========  ==================================================================
 

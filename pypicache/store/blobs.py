@@ -70,6 +70,10 @@ class Spool(Protocol):
         """Forget all bytes and start again, with another size if need be."""
         ...
 
+    async def expect(self, size: int) -> None:
+        """The whole size has become known after the beginning: have room for it. Raises StoreFull or StoreError."""
+        ...
+
     async def discard(self) -> None:
         """Remove it; nothing of it stays on disk."""
         ...

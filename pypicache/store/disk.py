@@ -10,53 +10,44 @@ What stands where a blob should be and can't be one (a link, a FIFO, a directory
 met. A wrong size alone proves nothing, since it is a page that tells it and a page may lie to get another
 index's file evicted: the answer is None, and the file is hashed behind; it is set aside if its bytes are wrong.
 
-It never evicts. It may not import anything of the package but errors, events and its own folder. flock
-on a network file system is only as good as that file system's.
+A spool is booked before it is written (`room`), so that the cache never holds more than its limits allow; where there
+is no room, colder files go first, or the download is refused with StoreFull.
+
+It may not import anything of the package but errors, events, rules.eviction and its own folder. flock on a network file system
+is only as good as that file system's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import fcntl
 import functools
-import hashlib
 import os
-import re
-import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pypicache.errors import StoreError
-from pypicache.events import Observer
-from pypicache.store import journal
+from pypicache.events import BlobEvicted, Observer
+from pypicache.rules.eviction import Limits
+from pypicache.store import journal, parts
+from pypicache.store.blobfiles import SHA256, Damage
 from pypicache.store.blobs import Blob, BlobInfo, Spool
-from pypicache.store.files import (
-    entries,
-    hash_into,
-    open_plain,
-    private_directory,
-    same_file,
-    store_error,
-    sync_directory,
-)
+from pypicache.store.evictor import Gone
+from pypicache.store.fileblob import FileBlob
+from pypicache.store.files import open_plain, store_error
+from pypicache.store.keeper import Keeper
 from pypicache.store.partial import FilePartial
-from pypicache.store.parts import abandon, claim, open_partial, part_name, remove, set_aside, sweep
-from pypicache.store.quarantine import Quarantine
-from pypicache.store.root import prepare_root
-from pypicache.store.sharing import Sharing
-from pypicache.store.spool import FileBlob, FileSpool
+from pypicache.store.spool import FileSpool
 from pypicache.store.threads import Threads
 from pypicache.store.trouble import Trouble
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SET_ASIDE = "a stored file was set aside"
 _DOUBTS = 1024
-
-KEEP = 7 * 86400.0
-"""Seconds that a partial file without a writer is kept for somebody to go on with it."""
 
 
 class DiskBlobStore:
@@ -64,37 +55,42 @@ class DiskBlobStore:
 
     With `fsync`, a blob is on the disk before it has its name; without, a power cut may leave a short
     or empty file under it, which its size or the scrub gives away. `patience` is how many seconds
-    closing waits for threads that hang on the disk. `group` names the group that may read blobs too.
+    closing waits for threads that hang on the disk. `group` names the group that may read blobs too. `now` gives seconds
+    since the epoch.
     """
 
     def __init__(
         self,
         root: Path,
         *,
+        limits: Limits | None = None,
         fsync: bool = False,
         threads: int = 4,
         observe: Observer | None = None,
         patience: float = 5.0,
         group: str | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._root = root
-        self._blobs = root / "blobs" / "sha256"
-        self._spools = root / "spool"
-        self._quarantine = Quarantine(root / "quarantine")
-        self._sharing = Sharing(group)
+        self.keeper = Keeper(root, limits=limits, group=group, told=self._evicted, now=now)
+        """What looks after the directory: for the janitor, and for whoever wants to know."""
+        self._now = now
         self._fsync = fsync
         self._threads = Threads(count=threads, name="disk")
+        self._observe = observe
         self._trouble = Trouble("blobs", observe=observe)
         self._patience = patience
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._open_spools: set[FileSpool] = set()
         self._doubted: set[tuple[str, int, int]] = set()
-        self._judging: set[asyncio.Future[bool]] = set()
+        self._judging: set[asyncio.Future[Damage | None]] = set()
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         try:
-            await self._threads.run(self._start)
+            await self._threads.run(self.keeper.open)
         except BaseException:
             await self._threads.close()
+            self.keeper.close()
             raise
         return self
 
@@ -103,17 +99,21 @@ class DiskBlobStore:
     ) -> None:
         for spool in tuple(self._open_spools):
             spool.close()
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await self._threads.run(self.keeper.uses.flush)
         if not await self._threads.close(self._patience):
             self._trouble.tell("the disk hangs; its threads are left behind")
+        self.keeper.usage.close()
 
     def open(self, sha256: str, size: int | None = None) -> Blob | None:
-        """The blob, opened; see `BlobStore.open`. On the event loop: one open, one fstat."""
-        if not _SHA256.fullmatch(sha256):
+        """The blob, opened; see `BlobStore.open`. On the event loop: an open, an fstat, and the lock that says it is read."""
+        if not SHA256.fullmatch(sha256):
             return None
-        path = self._path(sha256)
+        path = self.keeper.files.path(sha256)
         try:
             found = open_plain(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             self._trouble.tell("a stored file can't be opened", error.strerror or "")
@@ -123,6 +123,8 @@ class DiskBlobStore:
             return None
         fd, status = found
         if size is None or status.st_size == size:
+            _share(fd)
+            self.keeper.uses.note(sha256)
             return FileBlob(sha256, status.st_size, fd)
         os.close(fd)
         self._doubt(sha256, status)
@@ -130,9 +132,9 @@ class DiskBlobStore:
 
     async def spool(self, key: str, size: int | None, *, resume: bool = False) -> FileSpool:
         """The spool, claimed; see `BlobStore.spool`."""
-        path = self._spools / part_name(key)
+        path, quarantine = self.keeper.spools / parts.part_name(key), self.keeper.quarantine
         part = await self._threads.run(
-            functools.partial(claim, path, self._quarantine), undo=functools.partial(abandon, path)
+            functools.partial(parts.claim, path, quarantine), undo=functools.partial(self._abandon, path)
         )
         kept = resume and part.entry.size is not None and part.entry.size == (size or part.entry.size)
         spool = FileSpool(
@@ -142,9 +144,11 @@ class DiskBlobStore:
             journal=part.journal,
             held=part.entry.held if kept else (),
             threads=self._threads,
-            remove=functools.partial(remove, path),
-            set_aside=functools.partial(set_aside, path, self._quarantine),
+            remove=functools.partial(parts.remove, path),
+            set_aside=functools.partial(parts.set_aside, path, quarantine),
             closed=lambda: self._open_spools.discard(spool),
+            room=self.keeper.room,
+            booked=part.booked,
         )
         self._open_spools.add(spool)
         try:
@@ -156,50 +160,41 @@ class DiskBlobStore:
 
     async def follow(self, key: str) -> FilePartial | None:
         """Another process's spool; see `BlobStore.follow`."""
-        found = await self._threads.run(functools.partial(open_partial, self._spools / part_name(key)))
+        path = self.keeper.spools / parts.part_name(key)
+        found = await self._threads.run(functools.partial(parts.open_partial, path))
         return None if found is None else FilePartial(*found)
 
     async def publish(self, spool: Spool, sha256: str) -> FileBlob:
         """Make it a blob; see `BlobStore.publish`."""
         assert isinstance(spool, FileSpool)
-        if not _SHA256.fullmatch(sha256):
+        if not SHA256.fullmatch(sha256):
             raise ValueError(f"not a SHA-256: {sha256!r}")
         await spool.idle()
         work = functools.partial(self._publish, spool, spool.fileno(), sha256)
         blob = await spool.run(work, undo=FileBlob.close)
         spool.close()
+        _share(blob.fileno())
         return blob
 
     async def delete(self, sha256: str) -> bool:
         """Remove the blob; see `BlobStore.delete`. Raises StoreError."""
-        if not _SHA256.fullmatch(sha256):
-            return False
-        return await self._threads.run(functools.partial(self._delete, self._path(sha256)))
+        return await self._threads.run(functools.partial(self.keeper.delete, sha256)) is not None
 
     def scan(self) -> Iterator[BlobInfo]:
         """Every blob, in no order; blocking, for use off the loop. Follows no links; skips what goes away meanwhile."""
-        for entry in entries(self._blobs, depth=3):
-            if not _SHA256.fullmatch(entry.name):
-                continue
-            with contextlib.suppress(OSError):
-                status = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode):
-                    used_at = max(status.st_atime, status.st_mtime)
-                    yield BlobInfo(sha256=entry.name, size=status.st_size, used_at=used_at)
+        for each in self.keeper.scan():
+            yield BlobInfo(sha256=each.sha256, size=each.size, used_at=each.used_at)
 
     async def settled(self) -> None:
         """Wait until every file in doubt has been hashed and judged."""
         while self._judging:
             await asyncio.wait(set(self._judging))
 
-    def _path(self, sha256: str) -> Path:
-        return self._blobs / sha256[:2] / sha256[2:4] / sha256
-
     def _set_aside(self, path: Path, why: str) -> None:
         self._trouble.tell(_SET_ASIDE, f"{path.name}: {why}")
         try:
-            self._quarantine.take(path)
-            self._threads.start(self._quarantine.trim)
+            self.keeper.quarantine.take(path)
+            self._threads.start(self.keeper.quarantine.trim)
         except OSError as error:
             self._trouble.tell("a wrong file can't be set aside", error.strerror or "")
         except StoreError:
@@ -214,74 +209,51 @@ class DiskBlobStore:
             self._doubted.clear()
         self._doubted.add(state)
         with contextlib.suppress(StoreError):
-            future = self._threads.start(self._judge, sha256)
+            future = self._threads.start(self.keeper.verify, sha256, repair=True)
             self._judging.add(future)
             future.add_done_callback(functools.partial(self._judged, sha256))
 
-    def _judged(self, sha256: str, future: asyncio.Future[bool]) -> None:
+    def _judged(self, sha256: str, future: asyncio.Future[Damage | None]) -> None:
         self._judging.discard(future)
-        if not future.cancelled() and future.exception() is None and future.result():
-            self._trouble.tell(_SET_ASIDE, f"{sha256}: its bytes are not those of its name")
+        if not future.cancelled() and future.exception() is None and (damage := future.result()) is not None:
+            self._trouble.tell(_SET_ASIDE, f"{sha256}: {damage.why}")
 
     # In a thread, from here on.
 
-    def _start(self) -> None:
-        prepare_root(self._root)
-        for directory in (self._root / "blobs", self._blobs, self._spools, self._quarantine.directory):
-            private_directory(directory)
-        self._sharing.settle(self._root, self._blobs)
-        sweep(self._spools, self._quarantine, before=time.time() - KEEP)
-        self._quarantine.trim()
+    def _evicted(self, gone: Gone) -> None:
+        """Tell the observer, on the event loop."""
+        if self._observe is None or self._loop is None:
+            return
+        event = BlobEvicted(
+            sha256=gone.blob.sha256,
+            size=gone.blob.size,
+            why=gone.why,
+            unused_for=max(0.0, self._now() - gone.blob.used_at),
+        )
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._observe, event)
+
+    def _abandon(self, path: Path, part: parts.Part) -> None:
+        parts.abandon(path, part)
+        self.keeper.room.give(part.booked)
 
     def _publish(self, spool: FileSpool, fd: int, sha256: str) -> FileBlob:
-        part, path = self._spools / part_name(spool.key), self._path(sha256)
+        part = self.keeper.spools / parts.part_name(spool.key)
         try:
             spool.settle(sha256)
-            self._sharing.file(fd)
-            if self._fsync:
-                os.fdatasync(fd)
-            if not same_file(part, fd):
-                raise StoreError("a partial file was removed from the cache while it was written")
-            self._sharing.make_directories(path.parent, self._blobs)
-            try:
-                part.rename(path)
-            except IsADirectoryError:
-                self._quarantine.take(path)
-                part.rename(path)
+            self.keeper.files.publish(part, fd, sha256, spool.end, charged=spool.booked, fsync=self._fsync)
+            spool.published()
             journal.path_of(part).unlink(missing_ok=True)
-            if self._fsync:
-                sync_directory(path.parent)
             return FileBlob(sha256, spool.end, os.dup(fd))
         except OSError as error:
             raise store_error("the cache can't publish a file", error) from error
 
-    def _delete(self, path: Path) -> bool:
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise store_error("the cache can't delete a file", error) from error
-        return True
 
-    def _judge(self, sha256: str) -> bool:
-        """Hash the file, and set it aside if its bytes are wrong or can't be read; whether that was so."""
-        path = self._path(sha256)
-        try:
-            found = open_plain(path)
-        except OSError:
-            return False
-        if isinstance(found, str):
-            return False  # it is another thing by now; the next `open` sees that
-        fd, status = found
-        try:
-            hasher = hashlib.sha256()
-            with contextlib.suppress(OSError, StoreError):
-                hash_into(hasher, fd, 0, status.st_size)
-            if hasher.hexdigest() == sha256 or not same_file(path, fd):
-                return False
-            self._quarantine.take(path)
-            self._quarantine.trim()
-        finally:
-            os.close(fd)
-        return True
+def _share(fd: int) -> None:
+    """Lock the blob as one that is read: eviction passes over it until it is closed, by a kill too."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        # It is being evicted this very moment: whoever has it open reads on.
+        if error.errno not in {errno.EWOULDBLOCK, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}:
+            raise

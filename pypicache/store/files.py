@@ -26,6 +26,7 @@ _BUFFERS = 1024
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """How to open a file that should be a plain one: a link fails (ELOOP), a FIFO doesn't hang."""
 
+_NO_ATIME = getattr(os, "O_NOATIME", 0)
 
 _NO_FILE = {errno.ELOOP, errno.EMLINK, errno.ENXIO}
 """What opening a link (EMLINK on some BSDs), a socket or a device that isn't there fails with."""
@@ -117,9 +118,15 @@ def hash_into(hasher: hashlib._Hash, fd: int, start: int, stop: int) -> None:
 
 
 def open_plain(path: Path) -> tuple[int, os.stat_result] | str:
-    """The plain file there, opened, or what stands there instead; fit for the event loop. Raises OSError."""
+    """The plain file there, opened, or what stands there instead; fit for the event loop. Raises OSError.
+
+    Reading it doesn't change its access time, where that can be had: only a file's owner may ask for it.
+    """
     try:
-        fd = os.open(path, READ)
+        try:
+            fd = os.open(path, READ | _NO_ATIME)
+        except PermissionError:
+            fd = os.open(path, READ)
     except OSError as error:
         if error.errno in _NO_FILE:
             return "a link or a socket stood in its place"

@@ -34,10 +34,18 @@ import msgspec
 from pypicache.errors import StoreError
 from pypicache.events import Observer
 from pypicache.simple.model import Digest
-from pypicache.store.files import READ, make_directories, private_directory, replace_file, store_error
+from pypicache.store.files import (
+    READ,
+    entries,
+    make_directories,
+    private_directory,
+    replace_file,
+    store_error,
+)
 from pypicache.store.root import prepare_root
 from pypicache.store.threads import Threads
 from pypicache.store.trouble import Trouble
+from pypicache.store.usage import Usage
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Size = Annotated[int, msgspec.Meta(ge=0)]
@@ -89,7 +97,8 @@ _State = tuple[int, int, int]
 class LinkStore:
     """Link records below `root/links`. Use as an async context manager.
 
-    `remember` is how many records are held in memory. `now` gives seconds since the epoch.
+    `remember` is how many records are held in memory. `now` gives seconds since the epoch. `usage` is told what
+    records weigh; one that isn't open is told in vain.
     """
 
     def __init__(
@@ -99,8 +108,10 @@ class LinkStore:
         remember: int = 4096,
         observe: Observer | None = None,
         now: Callable[[], float] = time.time,
+        usage: Usage | None = None,
     ) -> None:
         self._root = root
+        self._usage = usage or Usage(root / "usage")
         self._links = root / "links"
         self._temporary = root / "links" / "tmp"
         self._remember = remember
@@ -162,7 +173,7 @@ class LinkStore:
     async def delete(self, index: str, path: str) -> bool:
         """Forget the link; whether it was there. Raises StoreError."""
         self._memory.pop((index, path), None)
-        return await self._threads.run(functools.partial(_delete, self._file(index, path)))
+        return await self._threads.run(functools.partial(self._delete, self._file(index, path)))
 
     async def by_filename(self, index: str, filename: str) -> tuple[LinkRecord, ...]:
         """Every record of that index whose file has this name, in the order of their paths. Off the loop."""
@@ -200,10 +211,25 @@ class LinkStore:
     def _write(self, file: Path, number: int, data: bytes) -> _State:
         try:
             make_directories(file.parent, self._links)
-            replace_file(file, self._temporary / f"{os.getpid()}-{number}", data)
+            with self._usage.locked() as sums:
+                before = _size(file)
+                replace_file(file, self._temporary / f"{os.getpid()}-{number}", data)
+                sums.link(file.name, len(data) - before)
             return _state(file.lstat())
         except OSError as error:
             raise store_error("the cache can't write a link record", error) from error
+
+    def _delete(self, file: Path) -> bool:
+        try:
+            with self._usage.locked() as sums:
+                size = _size(file)
+                file.unlink()
+                sums.link(file.name, -size)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise store_error("the cache can't delete a link record", error) from error
+        return True
 
 
 def _half(*parts: str) -> str:
@@ -249,23 +275,22 @@ def _parse(data: bytes) -> LinkRecord | None:
         return None
 
 
-def _matching(directory: Path, prefix: str) -> list[LinkRecord]:
-    found = []
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.name.startswith(prefix):
-                with contextlib.suppress(OSError):
-                    record = _parse(_read(Path(entry.path))[1])
-                    if record is not None:
-                        found.append(record)
-    return found
-
-
-def _delete(file: Path) -> bool:
+def read_record(file: Path | str) -> LinkRecord | None:
+    """The record in that file; None when there is none, or a damaged one. Blocking."""
     try:
-        file.unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise store_error("the cache can't delete a link record", error) from error
-    return True
+        return _parse(_read(Path(file))[1])
+    except OSError:
+        return None
+
+
+def _matching(directory: Path, prefix: str) -> list[LinkRecord]:
+    named = (entry.path for entry in entries(directory, depth=1) if entry.name.startswith(prefix))
+    return [record for record in map(read_record, named) if record is not None]
+
+
+def _size(file: Path) -> int:
+    """The record's size; 0 when there is none."""
+    try:
+        return file.lstat().st_size
+    except OSError:
+        return 0

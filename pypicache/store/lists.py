@@ -27,8 +27,8 @@ import msgspec
 from pypicache.errors import StoreError, StoreFull
 from pypicache.events import Observer
 from pypicache.store.blobs import Blob
+from pypicache.store.fileblob import FileBlob
 from pypicache.store.files import open_plain, private_directory, replace_file, store_error, write_at
-from pypicache.store.spool import FileBlob
 from pypicache.store.threads import Threads
 from pypicache.store.trouble import Trouble
 

@@ -18,7 +18,8 @@ from typing import Self
 
 from pypicache.errors import StoreError
 from pypicache.store.blobs import Blob, BlobInfo, Spool, SpoolBusy
-from pypicache.store.spool import FileBlob, FileSpool
+from pypicache.store.fileblob import FileBlob
+from pypicache.store.spool import FileSpool
 from pypicache.store.threads import Threads
 
 

@@ -1,7 +1,8 @@
 """Partial files by name: who may write one (flock), how its name goes away, and what a dead writer left.
 
-Beside each partial file is its journal, which says what it holds. The name is `<SHA-256 of the download's key>.part`. The lock belongs to the open file, so it falls when its
-holder dies, and a name counts only while it still stands for the locked file. All of it blocks.
+Beside each partial file is its journal, which says what it holds. The name is `<SHA-256 of the download's key>.part`. The lock
+belongs to the open file, so it falls when its holder dies, and a name counts only while it still stands for the locked
+file. In the sums a partial file stands for its size, or for the size that its journal says it will have. All of it blocks.
 
 It knows nothing of what is in the files. It may not import anything of the package but errors and its own folder.
 """
@@ -20,7 +21,7 @@ from typing import NamedTuple
 from pypicache.errors import StoreError
 from pypicache.store import journal
 from pypicache.store.blobs import SpoolBusy
-from pypicache.store.files import READ, same_file, store_error
+from pypicache.store.files import READ, entries, same_file, store_error
 from pypicache.store.journal import Entry
 from pypicache.store.quarantine import Quarantine
 
@@ -41,6 +42,8 @@ class Part(NamedTuple):
     journal: int
     entry: Entry
     """What its journal says of it; NOTHING where that can't be."""
+    booked: int
+    """Bytes for which it stands in the sums: what is there, or what was to come."""
 
 
 def claim(path: Path, quarantine: Quarantine) -> Part:
@@ -70,11 +73,12 @@ def _with_journal(path: Path, fd: int, quarantine: Quarantine) -> Part:
     except OSError:
         os.close(fd)
         raise
-    entry = journal.read(notes)
+    entry, size = journal.read(notes), os.fstat(fd).st_size
+    booked = max(size, entry.size or 0)
     # A journal that claims more than there is belongs to another file of that name.
-    if entry.held and entry.held[-1][1] > os.fstat(fd).st_size:
+    if entry.held and entry.held[-1][1] > size:
         entry = journal.NOTHING
-    return Part(fd, notes, entry)
+    return Part(fd, notes, entry, booked)
 
 
 def open_partial(path: Path) -> tuple[int, int] | None:
@@ -116,7 +120,7 @@ def abandon(path: Path, part: Part) -> None:
 
 
 def sweep(directory: Path, quarantine: Quarantine, *, before: float) -> int:
-    """Remove every partial file without a writer that nobody can go on with; how many.
+    """Remove every partial file without a writer that nobody can go on with; how many bytes were booked for them.
 
     Those are the ones without a journal that says what they hold, and those that were last written before
     `before` (seconds since the epoch). What can't be removed stays for the next time.
@@ -129,22 +133,67 @@ def sweep(directory: Path, quarantine: Quarantine, *, before: float) -> int:
     return swept
 
 
-def _sweep(path: Path, quarantine: Quarantine, before: float) -> bool:
+def abandoned(directory: Path) -> list[Path]:
+    """The partial files, longest unwritten first: of those that nobody writes, `give_up` frees the room."""
+    found = []
+    for entry in entries(directory, depth=1):
+        if not entry.name.endswith(journal.SUFFIX):
+            with contextlib.suppress(OSError):
+                found.append((entry.stat(follow_symlinks=False).st_mtime, Path(entry.path)))
+    return [path for _, path in sorted(found)]
+
+
+def give_up(path: Path, quarantine: Quarantine) -> int | None:
+    """Remove that partial file if nobody writes it; the bytes that were booked for it, None when it stays."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        return _sweep(path, quarantine, float("inf"))
+    except (StoreError, OSError):
+        return None
+
+
+def count(directory: Path) -> int | None:
+    """Bytes booked for all partial files; None while somebody writes one, since only that one knows."""
+    booked = 0
+    for entry in entries(directory, depth=1):
+        if entry.name.endswith(journal.SUFFIX) or not entry.is_file(follow_symlinks=False):
+            continue
+        try:
+            found = open_partial(Path(entry.path))
+        except StoreError:
+            return None
+        if found is None:
+            with contextlib.suppress(OSError):
+                booked += entry.stat(follow_symlinks=False).st_size
+            continue
+        fd, notes = found
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            booked += max(os.fstat(fd).st_size, journal.read(notes).size or 0)
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+            os.close(notes)
+    return booked
+
+
+def _sweep(path: Path, quarantine: Quarantine, before: float) -> int:
     if path.name.endswith(journal.SUFFIX):
-        lonely = not path.with_name(path.name.removesuffix(journal.SUFFIX)).exists()
-        if lonely:
+        if not path.with_name(path.name.removesuffix(journal.SUFFIX)).exists():
             path.unlink()
-        return lonely
+        return 0
     if not stat.S_ISREG(path.lstat().st_mode):
         quarantine.take(path)
-        return True
+        return 0
     part = claim(path, quarantine)
     if part.entry.held and os.fstat(part.fd).st_mtime >= before:
         os.close(part.fd)
         os.close(part.journal)
-        return False
+        return 0
     abandon(path, part)
-    return True
+    return part.booked
 
 
 def _open_plain(path: Path, flags: int) -> int | None:

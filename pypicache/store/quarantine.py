@@ -37,14 +37,27 @@ class Quarantine:
 
     def trim(self) -> None:
         """Remove all but the newest; blocking. Never raises OSError: what can't be removed stays for the next time."""
+        for entry in self._oldest_first()[: -self._keep]:
+            _remove(entry)
+
+    def drop_oldest(self) -> bool:
+        """Remove the one that was taken first, since its room is needed; whether one was removed. Blocking."""
+        return any(_remove(entry) for entry in self._oldest_first()[:1])
+
+    def _oldest_first(self) -> list[os.DirEntry[str]]:
         with contextlib.suppress(OSError), os.scandir(self.directory) as entries:
-            found = sorted(entries, key=_when, reverse=True)
-            for entry in found[self._keep :]:
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    with contextlib.suppress(OSError):
-                        Path(entry.path).unlink()
+            return sorted(entries, key=_when)
+        return []
+
+
+def _remove(entry: os.DirEntry[str]) -> bool:
+    """Whether it is gone."""
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            Path(entry.path).unlink()
+    return not os.path.lexists(entry.path)
 
 
 def _when(entry: os.DirEntry[str]) -> float:

@@ -1,4 +1,4 @@
-"""A file that is arriving (`FileSpool`) and one that is stored (`FileBlob`), by their descriptors.
+"""A file that is arriving, by its descriptor.
 
 The disk and the memory store differ only in where such a file comes from and how its name goes away;
 everything between is here.
@@ -21,9 +21,8 @@ import fcntl
 import hashlib
 import os
 import threading
-import warnings
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pypicache.errors import IntegrityError, StoreError
 from pypicache.rules import pieces
@@ -39,33 +38,16 @@ CATCH_UP = 4 << 20
 """Bytes that one write may hash of what lies beyond it: a bound on how long it takes."""
 
 
-class FileBlob:
-    """A stored file, open. Implements `blobs.Blob`; owns its descriptor."""
+class Booking(Protocol):
+    """Where space is booked before it is used (`room.Room`)."""
 
-    def __init__(self, sha256: str, size: int, fd: int) -> None:
-        self.sha256 = sha256
-        self.size = size
-        self._fd = fd
+    def take(self, size: int) -> None:
+        """Book so many bytes. Raises StoreFull."""
+        ...
 
-    def fileno(self) -> int:
-        """The descriptor, for pread and sendfile. Raises ValueError when closed."""
-        if self._fd < 0:
-            raise ValueError("the blob is closed")
-        return self._fd
-
-    def close(self) -> None:
-        """Give the descriptor back; more than once is fine."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def __del__(self) -> None:
-        # A daemon that forgets descriptors dies of it in the end: close, and tell the developer.
-        if getattr(self, "_fd", -1) >= 0:
-            warnings.warn(
-                f"blob {self.sha256[:16]} was never closed", ResourceWarning, source=self, stacklevel=2
-            )
-            self.close()
+    def give(self, size: int) -> None:
+        """Give so many bytes back."""
+        ...
 
 
 class FileSpool:
@@ -74,6 +56,7 @@ class FileSpool:
     `remove` takes the file's name away, if it still is this file's, given the descriptor; `set_aside` moves it to
     where damage is kept; both are called in a thread. `closed` is called on the event loop when the descriptor has
     been closed. `journal` is the descriptor of its journal, if it has one, and `held` what that says is there.
+    `room` books the space, of which `booked` is booked already.
     """
 
     def __init__(
@@ -89,6 +72,8 @@ class FileSpool:
         journal: int = -1,
         held: Spans = (),
         reserves: bool = True,
+        room: Booking | None = None,
+        booked: int = 0,
     ) -> None:
         self.key = key
         self.size = size
@@ -99,6 +84,8 @@ class FileSpool:
         self._on_closed = closed
         self._journal = journal
         self._reserves = reserves
+        self._room = room
+        self._booked = booked
         self._jobs = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -143,6 +130,11 @@ class FileSpool:
         self.size = size
         await self.run(self.start_over)
 
+    async def expect(self, size: int) -> None:
+        """The whole size has become known: have room for it. Raises StoreFull or StoreError."""
+        self.size = size
+        await self.run(self.go_on)
+
     async def discard(self) -> None:
         """Remove it; readers that duplicated the descriptor can read on. More than once is fine."""
         await self._end_with(self._remove)
@@ -155,7 +147,7 @@ class FileSpool:
         if self._closing:
             return
         try:
-            await self.run(lambda: what(self._fd))
+            await self.run(lambda: self._take_away(what))
         except OSError as error:
             raise store_error("the cache can't remove a partial file", error) from error
         finally:
@@ -197,30 +189,60 @@ class FileSpool:
     # In a thread, from here on.
 
     def start_over(self) -> None:
-        """Empty the file and reserve its space; blocking."""
+        """Empty the file and reserve its space; blocking. Raises StoreFull or StoreError."""
         try:
             # First the journal: it must never claim what isn't there.
             self._note(())
             os.ftruncate(self._fd, 0)
             with self._lock:
                 self._hash, self._hashed, self._held = hashlib.sha256(), 0, ()
+                self._book(self.size or 0)
             if self.size and self._reserves:
                 reserve(self._fd, self.size)
         except OSError as error:
             raise store_error("the cache has no room for a download", error) from error
 
     def go_on(self) -> None:
-        """Reserve the space for what is missing of a file that an earlier writer began; blocking."""
+        """Reserve the space for what is missing of a file that has begun; blocking. Raises StoreFull or StoreError."""
         try:
+            with self._lock:
+                self._book(max(self.size or 0, self._booked))
+                self._note(self._held)
             if self.size and self._reserves:
                 reserve(self._fd, self.size)
         except OSError as error:
             raise store_error("the cache has no room for a download", error) from error
 
+    def _book(self, size: int) -> None:
+        """Have just that many bytes booked. Raises StoreFull."""
+        if self._room is not None:
+            if size > self._booked:
+                self._room.take(size - self._booked)
+            else:
+                self._room.give(self._booked - size)
+        self._booked = size
+
+    @property
+    def booked(self) -> int:
+        """How many bytes are booked for it."""
+        return self._booked
+
+    def published(self) -> None:
+        """What was booked for it is the blob's now."""
+        self._booked = 0
+
+    def _take_away(self, what: Callable[[int], None]) -> None:
+        what(self._fd)
+        with self._lock:
+            self._book(0)
+
     def _write(self, offset: int, buffers: Sequence[bytes]) -> None:
+        end = offset + sum(map(len, buffers))
         with self._lock:
             if offset < self._hashed:  # bytes that were hashed are about to change
                 self._hash, self._hashed = hashlib.sha256(), 0
+            if end > self._booked:
+                self._book(end)
         try:
             length = write_at(self._fd, offset, buffers)
             with self._lock:

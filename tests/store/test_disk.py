@@ -69,7 +69,7 @@ def modes_below(root: Path) -> tuple[set[int], set[int]]:
 
 async def test_the_layout(store: DiskBlobStore, root: Path) -> None:
     await publish(store)
-    assert files_below(root) == {"format", f"blobs/sha256/{SHA256[:2]}/{SHA256[2:4]}/{SHA256}"}
+    assert files_below(root) == {"format", "usage", f"blobs/sha256/{SHA256[:2]}/{SHA256[2:4]}/{SHA256}"}
     spool = await store.spool("key", 10)
     assert f"spool/{part_name('key')}" in files_below(root)
     await spool.discard()

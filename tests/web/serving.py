@@ -18,7 +18,7 @@ from aiohttp import web
 
 from pypicache.errors import PypicacheError
 from pypicache.index.reader import Content
-from pypicache.store.spool import FileBlob
+from pypicache.store.fileblob import FileBlob
 from pypicache.web.pace import PACE, Pace
 from pypicache.web.sender import send
 

@@ -1,0 +1,271 @@
+"""Stored files by name: where each is, and every way in which one comes, is judged, and goes.
+
+A blob is `blobs/sha256/ab/cd/<64 digits>`. Its modification time is when it was last used, its access time its *credit*
+(`rules.eviction`): what is known of a file's use is in the file, and survives the process. Both are set outright; the reads
+of this program leave them alone, and those of a backup change at most the credit, whose bounds are known.
+
+Whoever reads a blob has it locked (flock, shared), also from another process, and a kill lets go of it. So `evict` can tell
+whether somebody does. That a file came or went is booked in `usage` in the same breath.
+
+All of it blocks. It may not import anything of the package but errors, rules.eviction and its own folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pypicache.errors import StoreError
+from pypicache.rules.eviction import Candidate, bounded_credit, credit_after
+from pypicache.store.files import entries, hash_into, open_plain, same_file, store_error, sync_directory
+from pypicache.store.quarantine import Quarantine
+from pypicache.store.sharing import Sharing
+from pypicache.store.usage import SHARDS, Usage
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHARD = re.compile(r"[0-9a-f]{2}")
+
+_AT_A_TIME = 8 << 20
+_DAMAGED = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.EOVERFLOW}
+"""What reading fails with where the disk or the file system is damaged. All else (no descriptors) says nothing of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something below `blobs/` that isn't a file whose bytes hash to its name."""
+
+    path: Path
+    why: str
+
+
+class BlobFiles:
+    """The files in `root/blobs/sha256`. `usage` is told what comes and goes; `now` gives seconds since the epoch."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        usage: Usage,
+        quarantine: Quarantine,
+        sharing: Sharing,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.directory = root / "blobs" / "sha256"
+        self._usage = usage
+        self._quarantine = quarantine
+        self._sharing = sharing
+        self._now = now
+
+    def path(self, sha256: str) -> Path:
+        """Where the blob of that digest is, if it is."""
+        return self.directory / sha256[:2] / sha256[2:4] / sha256
+
+    def share(self, root: Path) -> None:
+        """Give all that is there the modes that it should have. Raises StoreError with the remedy."""
+        self._sharing.settle(root, self.directory)
+
+    # Coming
+
+    def publish(self, part: Path, fd: int, sha256: str, size: int, *, charged: int, fsync: bool) -> None:
+        """Give the open file `part` its blob's name; `charged` is what was booked for it as a spool. Raises OSError, StoreError."""
+        path = self.path(sha256)
+        self._sharing.file(fd)
+        now = self._now()
+        os.utime(fd, (now, now))
+        if fsync:
+            os.fdatasync(fd)
+        if not same_file(part, fd):
+            raise StoreError("a partial file was removed from the cache while it was written")
+        self._sharing.make_directories(path.parent, self.directory)
+        with self._usage.locked() as sums:
+            before = _plain_size(path)
+            try:
+                part.rename(path)
+            except IsADirectoryError:
+                self._quarantine.take(path)
+                part.rename(path)
+            sums.spools -= charged
+            sums.blob(sha256, size - (before or 0), 0 if before is not None else 1)
+        if fsync:
+            sync_directory(path.parent)
+
+    # What is there
+
+    def look(self, sha256: str) -> Candidate | None:
+        """The blob of that digest, as eviction sees it; None when there is none."""
+        try:
+            status = self.path(sha256).lstat()
+        except OSError:
+            return None
+        return _candidate(sha256, status) if stat.S_ISREG(status.st_mode) else None
+
+    def scan(self, shard: int) -> Iterator[Candidate]:
+        """Every blob whose digest begins with these two digits, in no order. Follows no links; skips what goes meanwhile."""
+        for directory, prefix in self._directories(shard):
+            for entry in entries(directory, depth=1):
+                if SHA256.fullmatch(entry.name) and entry.name.startswith(prefix):
+                    with contextlib.suppress(OSError):
+                        status = entry.stat(follow_symlinks=False)
+                        if stat.S_ISREG(status.st_mode):
+                            yield _candidate(entry.name, status)
+
+    def count(self, shard: int) -> list[Candidate]:
+        """The shard's blobs; from now on the usage knows exactly these."""
+        with self._usage.locked() as sums:
+            found = list(self.scan(shard))
+            sums.counted_blobs(shard, size=sum(each.size for each in found), count=len(found))
+        return found
+
+    def strays(self, shard: int | None = None) -> Iterator[Damage]:
+        """What isn't a blob's file or a directory for some: of a shard, or above all shards when that is None."""
+        top = self.directory if shard is None else self.directory / f"{shard:02x}"
+        if top.is_symlink():
+            return  # it is one itself
+        for entry in entries(top, depth=1):
+            if not (_SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)):
+                yield Damage(Path(entry.path), "no such thing is kept there")
+        for directory, prefix in self._directories(shard) if shard is not None else ():
+            for entry in entries(directory, depth=1):
+                if not (SHA256.fullmatch(entry.name) and entry.name.startswith(prefix)):
+                    yield Damage(Path(entry.path), "no such thing is kept there")
+                elif not entry.is_file(follow_symlinks=False):
+                    yield Damage(
+                        Path(entry.path), "a link, a directory, a FIFO or a device stood in its place"
+                    )
+
+    def _directories(self, shard: int) -> Iterator[tuple[str, str]]:
+        """The directories in which a shard's blobs are, each with what their names begin with; none that is a link."""
+        top = self.directory / f"{shard:02x}"
+        for entry in entries(top, depth=1) if not top.is_symlink() else ():
+            if _SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                yield entry.path, top.name + entry.name
+
+    # Use
+
+    def used(self, sha256: str, uses: int, at: float) -> None:
+        """Write down that the blob was used so many times, last `at`. What can't be written down is forgotten."""
+        known = self.look(sha256)
+        if known is not None:
+            with contextlib.suppress(OSError):
+                credit = credit_after(known.credit, at, uses)
+                os.utime(self.path(sha256), (credit, at), follow_symlinks=False)
+
+    # Going
+
+    def delete(self, sha256: str) -> int | None:
+        """Remove the blob, whoever reads it, and they read on; its size, None when there was none. Raises StoreError."""
+        path = self.path(sha256)
+        try:
+            with self._usage.locked() as sums:
+                size = _plain_size(path)
+                path.unlink()
+                if size is not None:
+                    sums.blob(sha256, -size, -1)
+                return size or 0
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise store_error("the cache can't delete a file", error) from error
+
+    def evict(self, sha256: str) -> int | None:
+        """Remove the blob unless somebody reads it; its size, None when it stays or isn't there. Raises StoreError."""
+        path = self.path(sha256)
+        try:
+            found = open_plain(path)
+            if isinstance(found, str):
+                return None
+            fd, status = found
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with self._usage.locked() as sums:
+                    if not same_file(path, fd):
+                        return None
+                    path.unlink()
+                    sums.blob(sha256, -status.st_size, -1)
+                return status.st_size
+            finally:
+                os.close(fd)
+        except (FileNotFoundError, BlockingIOError):
+            return None
+        except OSError as error:
+            raise store_error("the cache can't delete a file", error) from error
+
+    # Judging
+
+    def judge(
+        self, sha256: str, *, repair: bool = True, stop: threading.Event | None = None
+    ) -> Damage | None:
+        """Hash the blob; what is wrong with it, None when it is fine, or gone, or `stop` was set before the end.
+
+        With `repair`, what is wrong is set aside, so that the file is fetched again when somebody asks for it.
+        """
+        path = self.path(sha256)
+        try:
+            found = open_plain(path)
+        except OSError as error:
+            if error.errno not in _DAMAGED:
+                return None
+            found = f"it can't be opened: {error.strerror}"
+        if isinstance(found, str):
+            damage = Damage(path, found)
+            if repair:
+                self.set_aside(damage)
+            return damage
+        fd, status = found
+        try:
+            why = _hash(fd, status.st_size, sha256, stop)
+            if why is None or not same_file(path, fd):
+                return None
+            damage = Damage(path, why)
+            if repair:
+                self.set_aside(damage)
+            return damage
+        finally:
+            os.close(fd)
+
+    def set_aside(self, damage: Damage) -> None:
+        """Move it to the quarantine; what can't be moved stays."""
+        with contextlib.suppress(OSError):
+            self._quarantine.take(damage.path)
+            self._quarantine.trim()
+        with contextlib.suppress(ValueError):  # a stray above all shards is of none
+            self.count(int(damage.path.relative_to(self.directory).parts[0], 16) % SHARDS)
+
+
+def _hash(fd: int, size: int, sha256: str, stop: threading.Event | None) -> str | None:
+    """What is wrong with the open blob; None when nothing is, or when it isn't known."""
+    hasher = hashlib.sha256()
+    try:
+        for start in range(0, size, _AT_A_TIME):
+            if stop is not None and stop.is_set():
+                return None
+            hash_into(hasher, fd, start, min(start + _AT_A_TIME, size))
+    except OSError as error:
+        return f"it can't be read: {error.strerror}" if error.errno in _DAMAGED else None
+    except StoreError:
+        return "it was cut short while it was read"
+    return None if hasher.hexdigest() == sha256 else "its bytes are not those of its name"
+
+
+def _plain_size(path: Path) -> int | None:
+    """The size of the plain file there; None when there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _candidate(sha256: str, status: os.stat_result) -> Candidate:
+    used_at = status.st_mtime
+    return Candidate(sha256, status.st_size, used_at, bounded_credit(status.st_atime, used_at))

@@ -1,0 +1,178 @@
+"""Evicting: what is freed first, how the coldest files are found among a million, and that nobody is disturbed by it.
+
+In this order: what was set aside as damaged; broken downloads that nobody goes on with, the oldest first; then blobs, by
+`rules.eviction`. A blob that somebody reads stays.
+
+No list of all files is kept. A *pass* goes through the directory shard by shard, books exactly what it finds (so that a pass
+also repairs the sums), and keeps the `POOL` coldest, in bounded memory. While the pool lasts they are evicted one after the
+other, each only after another look: since a file's standing only rises, and everything else stood higher, what is left
+of the pool are still the coldest. A pool that has been there for `PATIENCE` times as long as its pass took is made anew, which
+bounds what passes cost. Who needs room before a pass is through takes the coldest of a sample: digests are random, so any
+few thousand files are one.
+
+All of it blocks, one caller at a time. It may not import anything of the package but rules.eviction and its own folder.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pypicache.rules import eviction
+from pypicache.rules.eviction import Candidate
+from pypicache.store import parts
+from pypicache.store.blobfiles import BlobFiles
+from pypicache.store.quarantine import Quarantine
+from pypicache.store.usage import SHARDS, Usage
+from pypicache.store.uses import Uses
+
+POOL = 1 << 14
+"""Candidates kept in memory."""
+
+SAMPLE = 4096
+"""Files that are enough to choose from before a pass is through."""
+
+PATIENCE = 20.0
+
+Why = Literal["size", "age", "quota"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A blob that was evicted; `why` tells which limit it was for."""
+
+    blob: Candidate
+    why: Why
+
+
+class Evictor:
+    """Frees room. `spared` says of which digests nothing may be known but that they stay; `told` hears of each blob that went.
+
+    `count_links` is called for each shard of a pass, to have the links counted with it.
+    """
+
+    def __init__(
+        self,
+        *,
+        files: BlobFiles,
+        spools: Path,
+        quarantine: Quarantine,
+        uses: Uses,
+        told: Callable[[Gone], object],
+        usage: Usage,
+        count_links: Callable[[int], object] = lambda _: None,
+        pool: int = POOL,
+    ) -> None:
+        self._files = files
+        self._spools = spools
+        self._quarantine = quarantine
+        self._uses = uses
+        self._told = told
+        self._usage = usage
+        self._count_links = count_links
+        self._most = pool
+        self._lock = threading.Lock()
+        self._pool: list[Candidate] = []
+        self._found: list[Candidate] = []
+        self._left: list[int] = []
+        self._began = self._ended = float("-inf")
+        self.spared: Callable[[str], bool] = lambda _: False
+
+    @property
+    def surveyed(self) -> bool:
+        """Whether a pass has gone through since the start."""
+        return self._ended > float("-inf")
+
+    def free(self, need: Callable[[], int], *, most: int | None = None, why: Why = "size") -> bool:
+        """Free what is needed, at most so many blobs for it; whether nothing is needed any more. Raises StoreError."""
+        with self._lock:
+            self._uses.flush()
+            self._drop_remains(need)
+            fresh = False
+            count = 0
+            while need() > 0:
+                if most is not None and count >= most:
+                    return False
+                candidate = self._pop()
+                if candidate is not None:
+                    count += self._evict(candidate, why)
+                elif fresh or not self._hurry():
+                    return False
+                else:
+                    fresh = not self._left
+            return True
+
+    def evict(self, candidates: Sequence[Candidate], why: Why) -> int:
+        """Evict these, but for those that somebody reads or that are spared; how many went. Raises StoreError."""
+        with self._lock:
+            return sum(self._evict(candidate, why) for candidate in candidates)
+
+    def survey(self) -> list[Candidate]:
+        """One shard more of the pass, and its blobs; a new pass begins when the last one is through."""
+        with self._lock:
+            return self._step()
+
+    @property
+    def passing(self) -> bool:
+        """Whether a pass is under way."""
+        return bool(self._left)
+
+    def _step(self) -> list[Candidate]:
+        if not self._left:
+            self._left = list(range(SHARDS))
+            self._found, self._began = [], time.monotonic()
+        shard = self._left.pop()
+        found = self._files.count(shard)
+        self._count_links(shard)
+        self._found += found
+        if len(self._found) > 2 * self._most:
+            self._found = eviction.coldest(self._found, self._most)
+        if not self._left:
+            self._pool, self._found = eviction.coldest(self._found, self._most), []
+            self._ended = time.monotonic()
+        return found
+
+    def _hurry(self) -> bool:
+        """Find candidates now; whether there are any."""
+        seen = 0
+        while seen < SAMPLE:
+            seen += len(self._step())
+            if not self._left:
+                break
+        if self._left:
+            self._pool = eviction.coldest(self._found, self._most // 16)
+        return bool(self._pool)
+
+    def _pop(self) -> Candidate | None:
+        """The coldest of the pool that is still as cold as it was."""
+        took = self._ended - self._began
+        if self.surveyed and time.monotonic() - self._ended > max(1.0, PATIENCE * took):
+            self._pool = []
+        while self._pool:
+            candidate = self._pool.pop()
+            known = self._files.look(candidate.sha256)
+            if known is not None and known.standing <= candidate.standing:
+                return known
+        return None
+
+    def _evict(self, candidate: Candidate, why: Why) -> int:
+        if self.spared(candidate.sha256) or self._files.evict(candidate.sha256) is None:
+            return 0
+        self._told(Gone(candidate, why))
+        return 1
+
+    def _drop_remains(self, need: Callable[[], int]) -> None:
+        """What is nobody's any more: what was set aside, and downloads that broke off."""
+        while need() > 0 and self._quarantine.drop_oldest():
+            pass
+        for path in parts.abandoned(self._spools) if need() > 0 else ():
+            booked = parts.give_up(path, self._quarantine)
+            if booked is not None:
+                with self._usage.locked() as sums:
+                    sums.spools -= booked
+                if need() <= 0:
+                    return

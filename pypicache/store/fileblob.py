@@ -1,0 +1,35 @@
+"""A stored file, by its descriptor. It knows nothing of paths, and imports nothing of the package."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+
+class FileBlob:
+    """A stored file, open. Implements `blobs.Blob`; owns its descriptor."""
+
+    def __init__(self, sha256: str, size: int, fd: int) -> None:
+        self.sha256 = sha256
+        self.size = size
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """The descriptor, for pread and sendfile. Raises ValueError when closed."""
+        if self._fd < 0:
+            raise ValueError("the blob is closed")
+        return self._fd
+
+    def close(self) -> None:
+        """Give the descriptor back; more than once is fine."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        # A daemon that forgets descriptors dies of it in the end: close, and tell the developer.
+        if getattr(self, "_fd", -1) >= 0:
+            warnings.warn(
+                f"blob {self.sha256[:16]} was never closed", ResourceWarning, source=self, stacklevel=2
+            )
+            self.close()
