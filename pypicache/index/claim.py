@@ -60,7 +60,9 @@ class Claim:
             except SpoolBusy:
                 await self._follow()
         self._unfollow()
-        blob = self._store.open(self._file.sha256) if self._file.sha256 is not None else None
+        # With the size that the page gives: a blob that was cut short may not have been set aside yet.
+        wanted = self._file.sha256
+        blob = self._store.open(wanted, self._file.size) if wanted is not None else None
         if blob is None:
             self._saw(self.spool.held)
         else:

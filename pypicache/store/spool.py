@@ -237,7 +237,8 @@ class FileSpool:
             self._book(0)
 
     def _write(self, offset: int, buffers: Sequence[bytes]) -> None:
-        end = offset + sum(map(len, buffers))
+        size = sum(map(len, buffers))
+        end = offset + size if size else 0
         with self._lock:
             if offset < self._hashed:  # bytes that were hashed are about to change
                 self._hash, self._hashed = hashlib.sha256(), 0
