@@ -22,7 +22,6 @@ from pypicache.config import schema
 from pypicache.errors import PypicacheError
 from pypicache.events import OnAnswered
 from pypicache.log import setup as setup_log
-from pypicache.reloading import unservable
 from pypicache.service import Service, service
 from pypicache.web.access import AccessLog
 from pypicache.web.pace import limit_silence
@@ -39,10 +38,6 @@ def run(config: schema.Config) -> int:
     setup_log(config.log)
     for warning in config.warnings:
         log.warning("%s", warning)
-    if problems := tuple(unservable(config)):
-        for problem in problems:
-            log.critical("%s", problem)
-        return 2
     _raise_file_limit()
     try:
         if sys.platform == "win32":

@@ -5,11 +5,13 @@
     PypicacheError                      500
     ├── ConfigError(problems)           --   never reaches a client
     ├── BadRequest                      400
+    ├── Unauthorized(challenge)         401  only where accounts are configured
     ├── NotAcceptable                   406
     ├── NotFound                        404
     │   ├── ProjectNotFound
     │   └── FileNotFound
     ├── Denied(reason)                  403  the index says no, and says why
+    ├── TooManyAttempts(retry_after)    429  guesses at a password; never without Retry-After
     ├── UpstreamError(origin)           503  one mirror failed; never an absence
     │   ├── UpstreamTimeout                  it was silent
     │   ├── UpstreamRefused                  it can't be reached, or answered with a status that isn't an answer
@@ -56,6 +58,26 @@ class BadRequest(PypicacheError):
     """The request itself is malformed."""
 
     status = 400
+
+
+class Unauthorized(PypicacheError):
+    """Who asks isn't known, or not by these credentials; `challenge` is the WWW-Authenticate header's value."""
+
+    status = 401
+
+    def __init__(self, message: str, *, challenge: str = 'Basic realm="pypicache", charset="UTF-8"') -> None:
+        self.challenge = challenge
+        super().__init__(message)
+
+
+class TooManyAttempts(PypicacheError):
+    """Credentials were wrong too often; these aren't looked at for `retry_after` seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class NotAcceptable(PypicacheError):

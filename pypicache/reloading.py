@@ -7,12 +7,11 @@ It decides which settings a running process can't change, and keeps those as the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pypicache.config.load import load
-from pypicache.config.schema import Auth, Config
-from pypicache.errors import ConfigError
+from pypicache.config.schema import Config
 
 
 def read_again(running: Config, env: Mapping[str, str] = os.environ) -> Config:
@@ -20,19 +19,7 @@ def read_again(running: Config, env: Mapping[str, str] = os.environ) -> Config:
 
     Raises ConfigError with one line for each problem, `FILE:LINE:COL: path: message`.
     """
-    config = load(running.path, env)
-    if problems := tuple(unservable(config)):
-        raise ConfigError([f"{config.path or 'configuration'}: {problem}" for problem in problems])
-    return config
-
-
-def unservable(config: Config) -> Iterator[str]:
-    """What is right as a configuration, and mustn't be served by this version."""
-    if config.auth != Auth():
-        # Serving would hand out to everyone what the file means for a few.
-        yield (
-            "auth: this version doesn't authenticate clients: remove the section, or put a proxy in front that does"
-        )
+    return load(running.path, env)
 
 
 def settle(running: Config, wanted: Config) -> tuple[Config, tuple[str, ...]]:

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
+from pypicache.admission import Lasting, gate
 from pypicache.config import schema
 from pypicache.connecting import own_name
 from pypicache.errors import ConfigError, PypicacheError
@@ -54,10 +55,11 @@ LINGER = 3600.0
 class Service:
     """What runs behind the sockets. `service` makes and ends it."""
 
-    def __init__(self, *, config: schema.Config, shared: Shared, senders: Executor) -> None:
+    def __init__(self, *, config: schema.Config, shared: Shared, senders: Executor, lasting: Lasting) -> None:
         self._config = config
         self._shared = shared
         self._senders = senders
+        self._lasting = lasting
         self._wired: dict[str, Wired] = {}
         self._front: Front | None = None
         self._retiring: set[asyncio.Task[None]] = set()
@@ -166,6 +168,7 @@ class Service:
                 public_url=config.server.public_url,
                 trusted=config.server.trusted_proxies,
             ),
+            gate=gate(config, self._lasting),
             lists=ListPages(lists=lists, disk=self._senders, clock=clock),
             accel=config.server.accel is not None,
             own_name=shared.own_name,
@@ -208,7 +211,8 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             observer=observer,
         )
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
-        running = Service(config=config, shared=shared, senders=senders)
+        lasting = stack.enter_context(Lasting())
+        running = Service(config=config, shared=shared, senders=senders, lasting=lasting)
         stack.push_async_callback(running.aclose)
         await running.reload(config)
         yield running

@@ -43,6 +43,7 @@ MAY = {
     "config": {"rules", "simple.model", "errors"},
     "reloading": {"config", "errors"},
     # A part of the composition root.
+    "admission": {"config", "rules", "web"},
     "layering": {"config", "index", "events"},
     "connecting": {"config", "upstream"},
     # The composition root of `pypicache mirrors`: the daemon's clients, and no daemon.
@@ -60,6 +61,7 @@ MAY = {
         "offload",
     },
     "service": {
+        "admission",
         "config",
         "connecting",
         "layering",

@@ -20,11 +20,6 @@ PENDING: Final[Mapping[str, str]] = {
     "cache.pin": "nothing is evicted",
     "log.file": "logs go to standard error",
     "admin.users": "nothing can be changed over HTTP",
-    "auth.users": "everyone may read",
-    "auth.tokens": "everyone may read",
-    "auth.token_files": "everyone may read",
-    "auth.anonymous": "everyone may read",
-    "indexes.*.auth": "everyone may read",
     "indexes.*.quota": "nothing is evicted",
     "indexes.*.web_url": "there is no status page to link from",
 }

@@ -38,6 +38,7 @@ from pypicache.config.values import (
     slashed_address,
     user_name,
 )
+from pypicache.rules import passwords
 
 _MAX_SOCKET_PATH: Final = 107
 """Bytes that sockaddr_un has for a path on Linux, without the final NUL."""
@@ -154,6 +155,10 @@ def auth(value: Value) -> Auth:
     section.finish()
     if anonymous == "none" and not (users or tokens or filed):
         value.problem("nobody could read: anonymous is none, and there are no users and no tokens")
+    elif anonymous == "read" and (users or tokens or filed):
+        value.warn(
+            "everyone may read, with or without an account: anonymous: none is what closes the indexes"
+        )
     return Auth(users=users, tokens=(*tokens, *filed), anonymous=anonymous)
 
 
@@ -169,11 +174,21 @@ def _users(value: Value, password: Callable[[Value], Secret] = secret) -> Mappin
     return found
 
 
+def _password_hash(value: Value) -> Secret:
+    """A hash that passwords can be checked against."""
+    hashed = secret(value)
+    try:
+        passwords.parse(hashed.reveal())
+    except ValueError as error:
+        raise Bad(str(error)) from None
+    return hashed
+
+
 def _user(value: Value, parse: Callable[[Value], Secret]) -> User | None:
     section = Section(value)
     password = section.take("password", optional(parse), None)
     filed = section.take("password_file", optional(secret_file), None)
-    hashed = section.take("password_hash", optional(secret), None)
+    hashed = section.take("password_hash", optional(_password_hash), None)
     given = [section.get(key) for key in ("password", "password_file", "password_hash")]
     section.finish()
     if len([place for place in given if place is not None and not place.is_null]) != 1:

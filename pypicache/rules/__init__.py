@@ -16,6 +16,8 @@ addresses    where a link out of a page may lead: no inner networks
 redirects    where a redirect may lead
 eviction     which stored files go, and how much room there has to be
 policy       what of a project an index hands out
+passwords    whether a password belongs to a hash
+attempts     when the next guess at a password may be made
 ===========  ==================================================================
 
 Times are seconds, instants are seconds on one clock of the caller's choice, headers are text as it

@@ -49,7 +49,7 @@ def base_url(
     if public_url is not None:
         return public_url
     host, prefix = headers.get("Host"), ""
-    if trusted and _is_trusted(peer, trusted):
+    if trusted and is_trusted(peer, trusted):
         host = _last(headers, "X-Forwarded-Host") or host
         scheme = (_last(headers, "X-Forwarded-Proto") or scheme).lower()
         prefix = _last(headers, "X-Forwarded-Prefix") or ""
@@ -80,7 +80,8 @@ def valid_host(text: str) -> bool:
         return False
 
 
-def _is_trusted(peer: str | None, trusted: Sequence[Network]) -> bool:
+def is_trusted(peer: str | None, trusted: Sequence[Network]) -> bool:
+    """Whether the address is one of a proxy whose headers are believed."""
     try:
         address = ip_address((peer or "").partition("%")[0])
     except ValueError:

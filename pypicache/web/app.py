@@ -21,6 +21,7 @@ from pypicache.index.serving import Serving
 from pypicache.web import routes
 from pypicache.web.errors import UNKEPT, plain, response_to
 from pypicache.web.files import Files
+from pypicache.web.gate import Gate
 from pypicache.web.headers import VARY
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
@@ -46,10 +47,12 @@ class Edge:
         disk: Executor,
         legacy: LegacyPages,
         lists: ListPages,
+        gate: Gate,
         own_name: str,
         accel: bool = False,
     ) -> None:
         self._own_name = own_name
+        self._gate = gate
         self._indexes = indexes
         self._explains = explains
         self._origins = origins
@@ -58,6 +61,10 @@ class Edge:
         self._legacy = legacy
         self._lists = lists
         self._files = Files(indexes=indexes, disk=disk, accel=accel)
+
+    def open_to_all(self, index: str) -> bool:
+        """Whether an answer of the index may be sent without looking at who asks."""
+        return self._gate.open_to_all(index)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever happens; the answer has been sent when it is returned."""
@@ -86,6 +93,8 @@ class Edge:
         where = routes.route(request.rel_url.raw_path, self._indexes, self._default)
         if isinstance(request, Request):
             request.place = where
+        if not routes.is_open(where):
+            await self._gate.admit(request, routes.index_of(where))
         found = await self._resource(request, where)
         return self._simple_answer(request, where) if found is None else found
 

@@ -12,7 +12,7 @@ import math
 
 from aiohttp import web
 
-from pypicache.errors import PypicacheError, UpstreamError, one_line
+from pypicache.errors import PypicacheError, TooManyAttempts, Unauthorized, UpstreamError, one_line
 from pypicache.web.headers import of_error
 
 log = logging.getLogger(__name__)
@@ -48,4 +48,8 @@ def response_to(error: Exception) -> web.Response:
         asked_for = error.retry_after if isinstance(error, UpstreamError) else None
         wait = RETRY_AFTER if asked_for is None else min(max(1, math.ceil(asked_for)), MAX_RETRY_AFTER)
         headers["Retry-After"] = str(wait)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = error.challenge
+    elif isinstance(error, TooManyAttempts):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return plain(error.status, str(error), headers)

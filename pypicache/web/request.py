@@ -33,6 +33,9 @@ class Request(web.BaseRequest):
     mirror = ""
     """The mirror that was asked for its sake and answered, if there was one."""
 
+    guarded = False
+    """Whether credentials were due for it: then no cache on the way may keep the answer (RFC 9111 section 5.2.2.7)."""
+
     @property
     def seconds(self) -> float:
         """How long it has taken so far."""
@@ -40,6 +43,8 @@ class Request(web.BaseRequest):
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         response.headers[hdrs.SERVER] = NAME
+        if self.guarded and (said := response.headers.get(hdrs.CACHE_CONTROL)) is not None:
+            response.headers[hdrs.CACHE_CONTROL] = said.replace("public", "private")
 
 
 def note_mirror(request: web.BaseRequest, name: str) -> None:

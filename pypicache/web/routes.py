@@ -123,8 +123,22 @@ Route = (
     ProjectList | ProjectPage | FilePath | LegacyJSON | Explain | Origin | Redirect | Health | Root | NotHere
 )
 
+_OPEN = (Redirect, Health, NotHere)
+"""What says nothing of what is here."""
+
 _PAGES = {"simple", "+simple"}
 ORIGIN = "+origin"
+
+
+def is_open(where: Route) -> bool:
+    """Whether that is answered to everyone, whoever may read."""
+    return isinstance(where, _OPEN)
+
+
+def index_of(where: Route) -> str | None:
+    """The index that the place belongs to; None when it belongs to none."""
+    index: str | None = getattr(where, "index", None)
+    return index
 
 
 def route(raw_path: str, indexes: Collection[str], default: str) -> Route:

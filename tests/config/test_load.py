@@ -20,6 +20,8 @@ from pypicache.errors import ConfigError
 LoadText = Callable[..., Config]
 ProblemsOf = Callable[..., list[str]]
 
+HASH = "$scrypt$ln=1,r=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"
+
 BAD: list[tuple[str, list[str]]] = [
     # The file as a whole.
     ("[a, b]", ["1:1: a mapping is due, not a list"]),
@@ -102,8 +104,12 @@ BAD: list[tuple[str, list[str]]] = [
         ["1:17: admin.users: a name is due, not true or false: quote it"],
     ),
     (
-        "admin: {users: {bob: {password: x, password_hash: y}}}",
+        "admin: {users: {bob: {password: x, password_hash: '" + HASH + "'}}}",
         ["1:22: admin.users.bob: exactly one of password, password_hash and password_file is due"],
+    ),
+    (
+        "admin: {users: {bob: {password_hash: hunter2}}}",
+        ["1:38: admin.users.bob.password_hash: a hash as `pypicache passwd` makes it is due"],
     ),
     (
         "auth: {users: {bob: {password: ''}}}",
@@ -234,9 +240,9 @@ def test_everything_that_can_be_said_of_the_daemon(load_text: LoadText, tmp_path
           accel_group: www-data
         cache: {dir: "~/c", max_size: 1.5GiB, min_free: 1GB, max_age: 90d, scrub: null, pin: [Acme_*]}
         log: {level: debug, format: json, access: off, file: /var/log/x}
-        admin: {users: {root: {password_hash: abc}}}
+        admin: {users: {root: {password_hash: HASH}}}
         auth: {users: {bob: {password: "${PW}"}}, tokens: [t], token_files: [token], anonymous: none}
-        """),
+        """).replace("HASH", f"'{HASH}'"),
         {"HOME": "/home/me", "RUN": "/run", "PW": "p w"},
     )
     assert [str(listen) for listen in config.server.listen] == [
@@ -253,7 +259,7 @@ def test_everything_that_can_be_said_of_the_daemon(load_text: LoadText, tmp_path
     assert (config.cache.min_free, config.cache.max_age, config.cache.scrub) == (10**9, 90 * 86400, None)
     assert config.cache.pin == ("acme-*",)
     assert (config.log.level, config.log.format, config.log.access) == ("debug", "json", False)
-    assert config.admin.users == {"root": User(password_hash=Secret("abc"))}
+    assert config.admin.users == {"root": User(password_hash=Secret(HASH))}
     assert config.auth.users == {"bob": User(password=Secret("p w"))}
     assert config.auth.tokens == (Secret("t"), Secret("from-a-file"))
 
@@ -356,6 +362,13 @@ def test_half_of_accel_is_told(load_text: LoadText, text: str, expected: str | N
     assert expected is None or told[0].endswith(f"server.{expected}")
 
 
+@pytest.mark.parametrize("given", ["users: {a: {password: x}}", "tokens: [t]"])
+def test_accounts_that_close_nothing_are_told(load_text: LoadText, given: str) -> None:
+    (told,) = load_text(f"auth: {{{given}}}").warnings
+    assert ":1:7: auth: everyone may read, with or without an account: anonymous: none is what closes" in told
+    assert load_text(f"auth: {{{given}, anonymous: none}}").warnings == ()
+
+
 def test_every_pending_setting_is_tried_above() -> None:
     assert set(PENDING) <= set(SETTINGS)
 
@@ -390,7 +403,7 @@ def test_no_secret_is_seen_in_a_configuration_or_its_problems(
 ) -> None:
     (tmp_path / "f").write_text("hidden5")
     text = textwrap.dedent("""\
-        admin: {users: {a: {password: hidden1}, b: {password_hash: hidden2}}}
+        admin: {users: {a: {password: hidden1}, b: {password_hash: '$scrypt$ln=1,r=1,p=1$hidden2hidden2hidden2A$hidden2hidden2hidden2A'}}}
         auth: {tokens: [hidden3], token_files: [f]}
         mirrors:
           - https://u:hidden6@a.example/

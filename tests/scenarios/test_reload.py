@@ -60,7 +60,7 @@ def test_a_mirror_that_is_replaced_is_not_asked_any_more(
             "indexes: {root/pypi: {mirors: [pypi]}}",
             r"ERROR {file}:1:\d+: indexes\.root/pypi\.mirors: .*mirrors",
         ),
-        ("auth: {tokens: [abc]}", r"ERROR {file}: auth: "),
+        ("auth: {anonymous: none}", r"ERROR {file}:1:7: auth: nobody could read"),
         (None, r"ERROR {file}.*No such file"),
     ],
     ids=["yaml", "unknown-key", "closed", "gone"],

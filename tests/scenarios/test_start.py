@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.environment import REPOSITORY, clean
 
 
@@ -20,15 +18,6 @@ def serve(folder: Path, text: str = "", *, port: int = 0) -> subprocess.Complete
     return subprocess.run(
         command, cwd=REPOSITORY, env=clean(folder), capture_output=True, text=True, timeout=30, check=False
     )
-
-
-@pytest.mark.parametrize("auth", ["{tokens: ['abc']}", "{users: {a: {password: b}}}"])
-def test_a_configuration_that_closes_the_cache_is_not_served_open(tmp_path: Path, auth: str) -> None:
-    """Clients aren't authenticated yet; whoever asks for that must not get the opposite."""
-    done = serve(tmp_path, f"auth: {auth}\n")
-    assert done.returncode == 2
-    assert "doesn't authenticate clients" in done.stderr
-    assert "listening" not in done.stderr
 
 
 def test_a_port_that_is_in_use_is_one_clear_line(tmp_path: Path) -> None:
