@@ -21,6 +21,7 @@ from pypicache.config import schema
 from pypicache.connecting import own_name
 from pypicache.errors import ConfigError, PypicacheError
 from pypicache.events import Observer, Reloaded, ReloadRefused
+from pypicache.index.ahead import Ahead
 from pypicache.index.explain import Explains
 from pypicache.index.layered_legacy import AnswersLegacy
 from pypicache.index.library import Library
@@ -172,6 +173,7 @@ class Service:
             lists=ListPages(lists=lists, disk=self._senders, clock=clock),
             accel=config.server.accel is not None,
             own_name=shared.own_name,
+            ahead=(shared.ahead, frozenset(n for n, s in config.indexes.items() if s.prefetch_dependencies)),
         )
 
 
@@ -209,10 +211,12 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             library=await stack.enter_async_context(Library(store=blobs, observer=observer)),
             renderings=ByteLRU[str, Rendering](RENDERINGS),
             observer=observer,
+            ahead=Ahead(clock=time.monotonic),
         )
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
         lasting = stack.enter_context(Lasting())
         running = Service(config=config, shared=shared, senders=senders, lasting=lasting)
         stack.push_async_callback(running.aclose)
+        await stack.enter_async_context(shared.ahead)  # ends before the indexes that it asks
         await running.reload(config)
         yield running

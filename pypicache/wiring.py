@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pypicache.config import schema
 from pypicache.connecting import wire_to
 from pypicache.events import Observer
+from pypicache.index.ahead import Ahead
 from pypicache.index.catalog import Catalog
 from pypicache.index.explain import Explainer, Explains
 from pypicache.index.facts import Facts
@@ -57,6 +58,7 @@ class Shared:
     library: Library
     renderings: ByteLRU[str, Rendering]
     observer: Observer
+    ahead: Ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

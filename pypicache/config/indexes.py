@@ -120,6 +120,7 @@ def _index(key: Value, value: Value, edges: list[_Edge]) -> Index:
         quota=section.take("quota", optional(scalar(share)), None),
         offline=section.take("offline", flag, default.offline),
         synthesize_metadata=section.take("synthesize_metadata", flag, default.synthesize_metadata),
+        prefetch_dependencies=section.take("prefetch_dependencies", flag, default.prefetch_dependencies),
         auth=section.take("auth", optional(one_of("none")), None),
     )
     section.finish()

@@ -1,4 +1,4 @@
-"""What is read of core metadata: the one field that a page can also have.
+"""What is read of core metadata: the field that a page can also have, and the names of what is required.
 
 Core metadata (PEP 566) are header lines as in e-mail, an empty line, and a description. Nothing else of them is
 looked at, and they are never changed: a sidecar is the member byte for byte.
@@ -10,8 +10,13 @@ import re
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from pypicache.simple.model import ProjectName, project_name
+
 MAX_HEADERS = 1 << 20
 """Bytes that are searched; the fields stand before the description."""
+
+MAX_REQUIREMENTS = 200
+"""Names that are read; real metadata of applications have fifty."""
 
 MAX_SPECIFIER = 200
 """Characters of a version specifier; real ones have thirty."""
@@ -19,6 +24,11 @@ MAX_SPECIFIER = 200
 _FIELD = re.compile(
     rb"^Requires-Python[ \t]*:[ \t]*([^\r\n]*)(?:\r?\n(?![ \t])|\Z)", re.IGNORECASE | re.MULTILINE
 )
+_REQUIREMENT = re.compile(
+    rb"^Requires-Dist[ \t]*:[ \t]*([A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)([^\r\n]*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_EXTRA = re.compile(rb"\bextra\s*(?:==|in)")
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 
 
@@ -27,9 +37,7 @@ def requires_python(metadata: bytes) -> str | None:
 
     A bad specifier is as good as none: uv takes a file off the page for one, which the page did not ask for.
     """
-    headers = metadata[:MAX_HEADERS]
-    end = _EMPTY_LINE.search(headers)
-    found = _FIELD.search(headers[: end.start()] if end else headers)
+    found = _FIELD.search(_headers(metadata))
     if found is None:
         return None
     text = found[1].decode("ascii", "replace").strip()
@@ -40,3 +48,24 @@ def requires_python(metadata: bytes) -> str | None:
     except InvalidSpecifier:
         return None
     return text
+
+
+def requires(metadata: bytes) -> tuple[ProjectName, ...]:
+    """The names in Requires-Dist (PEP 508) that no extra makes needed, in their order, each once.
+
+    Other markers aren't weighed: whose environment they are about isn't known. What is required from an address of
+    its own (`name @ url`) is no index's business, and what can't be a name is passed over.
+    """
+    found: dict[ProjectName, None] = {}
+    for name, rest in _REQUIREMENT.findall(_headers(metadata))[:MAX_REQUIREMENTS]:
+        if rest.lstrip().startswith(b"@") or _EXTRA.search(rest.partition(b";")[2]):
+            continue
+        if (project := project_name(name.decode("ascii"))) is not None:
+            found[project] = None
+    return tuple(found)
+
+
+def _headers(metadata: bytes) -> bytes:
+    headers = metadata[:MAX_HEADERS]
+    end = _EMPTY_LINE.search(headers)
+    return headers[: end.start()] if end else headers

@@ -7,7 +7,7 @@ would be done (RFC 9110 section 10.1.1), and is ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
 
 import msgspec
@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 
 from pypicache import hops
 from pypicache.errors import UpstreamError
+from pypicache.index.ahead import Ahead
 from pypicache.index.explain import Explains
 from pypicache.index.origins import FindsOrigins
 from pypicache.index.serving import Serving
@@ -50,6 +51,7 @@ class Edge:
         gate: Gate,
         own_name: str,
         accel: bool = False,
+        ahead: tuple[Ahead, Collection[str]] | None = None,
     ) -> None:
         self._own_name = own_name
         self._gate = gate
@@ -60,7 +62,7 @@ class Edge:
         self._pages = Pages(indexes=indexes, clock=clock)
         self._legacy = legacy
         self._lists = lists
-        self._files = Files(indexes=indexes, disk=disk, accel=accel)
+        self._files = Files(indexes=indexes, disk=disk, accel=accel, ahead=ahead)
 
     def open_to_all(self, index: str) -> bool:
         """Whether an answer of the index may be sent without looking at who asks."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 
 from aiohttp import hdrs, web
 
+from pypicache.index.ahead import Ahead
 from pypicache.index.locate import SIDECAR
 from pypicache.index.lru import ByteLRU
 from pypicache.index.reader import Content
@@ -34,16 +35,27 @@ SMALL = 256 << 10
 WORTH_GZIP = 1 << 10
 """Bytes from which on a sidecar is compressed for clients that accept it."""
 
+WORTH_READING = 256 << 10
+"""Bytes up to which a sidecar is looked at for what it requires."""
+
 PACKED = 4 << 20
 """Bytes of compressed sidecars held in memory."""
 
 
 class Files:
-    """Answers requests for files."""
+    """Answers requests for files. `ahead` is what fetches pages ahead, with the indexes where that is wanted."""
 
-    def __init__(self, *, indexes: Mapping[str, Serving], disk: Executor, accel: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        indexes: Mapping[str, Serving],
+        disk: Executor,
+        accel: bool = False,
+        ahead: tuple[Ahead, Collection[str]] | None = None,
+    ) -> None:
         self._indexes = indexes
         self._disk = disk
+        self._ahead = ahead
         self._accel = accel
         self._packed_sidecars: ByteLRU[str, bytes] = ByteLRU(PACKED)
 
@@ -55,7 +67,11 @@ class Files:
             return await self._head(request, index, path)
         opened = await index.open_file(path)
         try:
-            return await (self._sidecar if sidecar else self._body)(request, opened)
+            if not sidecar:
+                return await self._body(request, opened)
+            answer = await self._sidecar(request, opened)
+            await self._look_ahead(index, opened)
+            return answer
         finally:
             note_mirror(request, opened.content.origin)
             opened.content.close()
@@ -91,6 +107,15 @@ class Files:
             headers["Content-Encoding"] = coding
             return web.Response(body=await self._packed(opened, size, coding), headers=headers)
         return web.Response(body=await read_small(opened.content, 0, size, self._disk), headers=headers)
+
+    async def _look_ahead(self, index: Serving, opened: Opened) -> None:
+        """Have the pages asked for that the client will want next."""
+        sha256, size = opened.content.sha256, opened.content.size
+        if self._ahead is None or sha256 is None or size is None or size > WORTH_READING:
+            return
+        ahead, where = self._ahead
+        if index.name in where and ahead.due(index.name, sha256):
+            ahead.fetch(index, bytes(await read_small(opened.content, 0, size, self._disk)))
 
     async def _packed(self, opened: Opened, size: int, coding: str) -> bytes:
         """The sidecar in that coding, made once."""

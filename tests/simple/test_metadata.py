@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypicache.simple.metadata import MAX_HEADERS, requires_python
+from pypicache.simple.metadata import MAX_HEADERS, MAX_REQUIREMENTS, requires, requires_python
 
 HEAD = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
 
@@ -39,3 +39,41 @@ def test_requires_python(metadata: bytes, expected: str | None) -> None:
 def test_any_bytes_are_answered(metadata: bytes) -> None:
     found = requires_python(metadata)
     assert found is None or (found.isprintable() and found.strip() == found)
+
+
+REQUIRED = [
+    (HEAD, ()),
+    (b"", ()),
+    (
+        HEAD + b"Requires-Dist: Idna>=2\nRequires-Dist: charset_normalizer (<4,>=2)\n",
+        ("idna", "charset-normalizer"),
+    ),
+    (HEAD + b"requires-dist:a\r\nREQUIRES-DIST:  b.c[x]; python_version < '3.8'\r\n", ("a", "b-c")),
+    (HEAD + b"Requires-Dist: a>=1; python_version<'3'\nRequires-Dist: A<2\n", ("a",)),
+    (HEAD + b"Requires-Dist: pysocks!=1.5.7; extra == 'socks'\nRequires-Dist: b; 'x' == extra\n", ("b",)),
+    (HEAD + b"Requires-Dist: win; sys_platform == 'win32' and extra=='x'\n", ()),
+    (HEAD + b"Requires-Dist: extra==1\n", ("extra",)),
+    (
+        HEAD + b"Requires-Dist: there @ https://files.example/there.whl\nRequires-Dist: b@http://x.example\n",
+        (),
+    ),
+    (HEAD + b"Requires-Dist: ../../etc\nRequires-Dist: -a\nRequires-Dist: \xff\nRequires-Dist:\n", ()),
+    (HEAD + b"\nRequires-Dist: of-the-description\n", ()),
+    (HEAD + b"Description: x\n Requires-Dist: folded\n", ()),
+]
+
+
+@pytest.mark.parametrize(("metadata", "expected"), REQUIRED)
+def test_requires(metadata: bytes, expected: tuple[str, ...]) -> None:
+    """What an extra makes needed, what has an address of its own, and what can't be a name is passed over."""
+    assert requires(metadata) == expected
+
+
+def test_no_metadata_requires_the_whole_index() -> None:
+    many = HEAD + b"".join(b"Requires-Dist: p%d\n" % number for number in range(5000))
+    assert len(requires(many)) == MAX_REQUIREMENTS
+
+
+@given(st.binary() | st.binary().map(lambda data: HEAD + b"Requires-Dist: " + data))
+def test_any_bytes_require_names(metadata: bytes) -> None:
+    assert all(name and name == name.lower() and "/" not in name for name in requires(metadata))

@@ -1,0 +1,68 @@
+"""Pages that are fetched ahead: what a wheel requires is asked for when its metadata go out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.client import get
+from tests.daemon import Daemon, config_for
+from tests.origin import Origin
+from tests.origin_faults import Hang
+from tests.wheels import Artifact, wheel
+
+Make = Callable[..., Daemon]
+
+JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
+
+
+def sidecar(running: Daemon, item: Artifact) -> bytes:
+    page = get(f"{running.simple}{item.name}/", JSON).json()
+    path = str(page["files"][0]["url"]).removeprefix("../../packages/")
+    return get(f"{running.url}/packages/{path}.metadata").body
+
+
+def pages_of(origin: Origin, name: str) -> int:
+    return origin.count(f"/simple/{name}/")
+
+
+def test_what_a_wheel_requires_is_there_when_the_client_comes(origin: Origin, daemon: Make) -> None:
+    """Each once, whatever the number of clients; nothing for an extra, and nothing further from there."""
+    top = wheel(
+        "top", "1.0", requires=["one>=1", "Two; python_version>'3'", "never; extra == 'x'", "unknown"]
+    )
+    origin.add(top)
+    for name in ("one", "two", "never", "deeper"):
+        origin.add(wheel(name, "1.0", requires=["deeper"] if name == "one" else []))
+    running = daemon(config_for(origin))
+    assert sidecar(running, top) == top.metadata
+    origin.wait_for(lambda: pages_of(origin, "one") == pages_of(origin, "two") == 1)
+    origin.wait_for(lambda: pages_of(origin, "unknown") == 1)
+    assert sidecar(running, top) == top.metadata
+    for name in ("one", "two"):
+        answer = get(f"{running.simple}{name}/", JSON)
+        assert answer.headers["cache-status"].startswith("pypicache; hit") or "collapsed" in str(
+            answer.headers
+        )
+        assert pages_of(origin, name) == 1
+    assert pages_of(origin, "never") == pages_of(origin, "deeper") == 0
+
+
+def test_mirrors_that_hang_keep_no_client_from_its_metadata(origin: Origin, daemon: Make) -> None:
+    top = wheel("top", "1.0", requires=[f"p{number}" for number in range(60)])
+    origin.add(top)
+    origin.script(lambda request: request.path.startswith("/simple/p"), Hang(), repeat=True)
+    running = daemon(config_for(origin))
+    assert sidecar(running, top) == top.metadata
+    origin.wait_for(lambda: origin.in_flight >= 8)
+    assert sidecar(running, top) == top.metadata
+    assert running.stop() == 0
+
+
+def test_it_can_be_switched_off(origin: Origin, daemon: Make) -> None:
+    top = wheel("top", "1.0", requires=["one"])
+    origin.add(top)
+    origin.add(wheel("one", "1.0"))
+    running = daemon(config_for(origin, index={"prefetch_dependencies": False}))
+    assert sidecar(running, top) == top.metadata
+    assert running.stop() == 0
+    assert pages_of(origin, "one") == 0
