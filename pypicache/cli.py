@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "init": ("init", "Write a commented configuration file."),
     "check": ("check", "Validate the configuration and show what it comes to."),
     "mirrors": ("mirrors", "Measure the mirrors of an index from here, and suggest an order."),
+    "gen-config": ("gen_config", "Write service and proxy files for this configuration."),
     "explain": ("explain", "Tell why a running daemon answers as it does for a project."),
     "lock": ("lock", "Rewrite the links of lock files between this cache and the index that it caches."),
     "version": ("version", "Show the versions of pypicache and of what it runs on."),

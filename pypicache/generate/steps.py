@@ -1,0 +1,82 @@
+"""What to do with generated files: the commands, by what they set up. Each can be pasted into a shell as it is."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from pypicache.generate.deployment import EXAMPLE_HOST, Deployment
+from pypicache.generate.terms import directory_below, streams
+
+
+def steps(deployment: Deployment, folder: Path, names: set[str]) -> Iterator[tuple[str, list[str]]]:
+    """What is set up, and its commands, for the files of these names in the folder."""
+
+    def at(*files: str) -> str:
+        return " ".join(shlex.quote(str(folder / file)) for file in files)
+
+    yield "systemd", [*_systemd(deployment, at)]
+    yield (
+        "nginx",
+        [
+            f"cp {at('nginx-pypicache.conf')} /etc/nginx/conf.d/pypicache.conf",
+            "nginx -t && systemctl reload nginx",
+        ],
+    )
+    yield "or Caddy", [f"cp {at('Caddyfile')} /etc/caddy/Caddyfile", "systemctl reload caddy"]
+    yield "or supervisord", [f"supervisord -c {at('supervisord.conf')}"]
+    agents = "~/Library/LaunchAgents"
+    yield (
+        "or launchd",
+        [
+            f"cp {at('pypicache.plist')} {agents}/",
+            f"launchctl bootstrap gui/$(id -u) {agents}/pypicache.plist",
+        ],
+    )
+    yield "or docker", [f"docker compose -f {at('docker/compose.yaml')} up -d --build"]
+    if "logrotate-pypicache" in names:
+        yield "rotation of log.file", [f"cp {at('logrotate-pypicache')} /etc/logrotate.d/pypicache"]
+
+
+def _systemd(deployment: Deployment, at: object) -> Iterator[str]:
+    assert callable(at)
+    if deployment.home_of is None:
+        yield f"cp {at('pypicache.sysusers')} /etc/sysusers.d/pypicache.conf && systemd-sysusers"
+        if deployment.configuration:
+            # The file may hold secrets, so nobody else can read it; with accounts, the daemon writes it.
+            given = deployment.configuration.parent if deployment.accounts else deployment.configuration
+            yield f"chown -R {deployment.user}: {shlex.quote(str(given))}"
+    if not deployment.movable:
+        mode = "0710" if deployment.accel_group else "0700"
+        yield f"install -d -o {deployment.user} -m {mode} {shlex.quote(str(deployment.cache))}"
+    if deployment.log_file and directory_below(Path("/var/log"), deployment.log_file) is None:
+        yield f"install -d -o {deployment.user} {shlex.quote(str(deployment.log_file.parent))}"
+    units = ["pypicache.service", *(["pypicache.socket"] if streams(deployment.listen) is not None else [])]
+    yield f"cp {at(*units)} /etc/systemd/system/"
+    yield "systemctl daemon-reload && systemctl enable --now pypicache.service"
+
+
+def remarks(deployment: Deployment) -> Iterator[str]:
+    """What somebody should know before it runs."""
+    if deployment.home_of == "root":
+        yield (
+            "The program or its configuration is root's own, so the service runs as root, without root's powers. For a user of "
+            "its own, install it elsewhere (uv: UV_TOOL_DIR=/opt/uv UV_TOOL_BIN_DIR=/usr/local/bin, and "
+            "UV_PYTHON_INSTALL_DIR), with the configuration in /etc/pypicache."
+        )
+    elif deployment.home_of:
+        yield f"The program or its configuration is under {deployment.home}, so the service runs as {deployment.home_of}."
+    if deployment.configuration and deployment.configuration.is_relative_to("/tmp"):  # noqa: S108 - it's compared only
+        yield "The configuration is under /tmp, which a systemd service of this kind can't see."
+    if not deployment.public_url:
+        yield f"server.public_url isn't set: the proxies' files say {EXAMPLE_HOST} where the name belongs that clients use."
+    if not deployment.trusts_loopback:
+        yield "server.trusted_proxies lacks 127.0.0.1: behind TLS, absolute links (legacy JSON) would begin with http://."
+    privileged = [each.port for each in deployment.listen if each.port and each.port < _PRIVILEGED]
+    if privileged:
+        yield f"Port {privileged[0]} needs systemd's socket, or root: the service alone may not open it."
+
+
+_PRIVILEGED = 1024
+"""Ports below are root's."""

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pypicache.errors import PypicacheError
+from pypicache.generate.deployment import home_above, program
+from pypicache.generate.files import generate
+from pypicache.generate.folder import RECORD
+from tests.generate.deployments import deployment
+from tests.program import run
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Path:
+    """A folder with a configuration, which is also the user's home."""
+    (tmp_path / "pypicache.yaml").write_text(
+        "server: {listen: '*:8080', public_url: 'https://pypi.example.org'}\n"
+    )
+    return tmp_path
+
+
+def test_every_file_is_written_and_has_its_next_step(configured: Path) -> None:
+    done = run(configured, "gen-config")
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = configured / "gen-config"
+    assert names(folder) == {
+        "pypicache.service", "pypicache.socket", "nginx-pypicache.conf", "Caddyfile", "supervisor-pypicache.conf",
+        "supervisord.conf", "pypicache.plist", "windows.txt", "docker/Dockerfile", "docker/compose.yaml",
+        "docker/.dockerignore", "docker/config/pypicache.yaml", RECORD,
+    }  # fmt: skip
+    assert all(name in done.stdout for name in names(folder) - {RECORD})
+    told = done.stdout.splitlines()
+    assert "  cp gen-config/pypicache.service gen-config/pypicache.socket /etc/systemd/system/" in told
+    assert "  cp gen-config/nginx-pypicache.conf /etc/nginx/conf.d/pypicache.conf" in told
+    # The configuration is in a home, so it's the owner's service.
+    assert f"-c {configured}/pypicache.yaml" in (folder / "pypicache.service").read_text()
+    assert "ProtectHome=read-only" in (folder / "pypicache.service").read_text()
+    assert stat.S_IMODE((folder / "docker/config/pypicache.yaml").stat().st_mode) == 0o600
+
+
+def test_what_was_edited_is_left_alone_and_the_rest_follows_the_configuration(configured: Path) -> None:
+    """--force writes over it; what nobody edited needs no --force."""
+    folder = configured / "gen-config"
+    run(configured, "gen-config")
+    assert "unchanged  systemd: the service" in run(configured, "gen-config").stdout
+    edited = folder / "Caddyfile"
+    edited.write_text("mine")
+    (configured / "pypicache.yaml").write_text("server: {listen: '127.0.0.1:7070'}\n")
+    done = run(configured, "gen-config")
+    assert done.returncode == 1
+    assert done.stderr == "left as they are, since they were edited: Caddyfile; --force writes over them\n"
+    assert edited.read_text() == "mine"
+    assert "127.0.0.1:7070" in (folder / "nginx-pypicache.conf").read_text()
+    done = run(configured, "gen-config", "--force")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "replaced" in done.stdout
+    assert "127.0.0.1:7070" in edited.read_text()
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{broken"])
+def test_without_a_good_record_everything_may_have_been_edited(configured: Path, record: str) -> None:
+    folder = configured / "gen-config"
+    run(configured, "gen-config")
+    (folder / RECORD).write_text(record)
+    (folder / "Caddyfile").write_text("whose?")
+    assert run(configured, "gen-config").returncode == 1
+    assert (folder / "Caddyfile").read_text() == "whose?"
+    assert set(json.loads((folder / RECORD).read_text())) == names(folder) - {RECORD, "Caddyfile"}
+
+
+def test_another_folder_is_named_in_the_commands(configured: Path) -> None:
+    done = run(configured, "gen-config", "--dir", "a folder/of mine")
+    assert "  supervisord -c 'a folder/of mine/supervisord.conf'" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("server: {listen: '127.0.0.1:0'}", "server.listen: 127.0.0.1:0 has another port at each start: nothing can be pointed at it"),
+        ("server: {public_url: 'https://a.example/%20x/'}", "server.public_url: its path is more than a proxy passes on: letters, digits and . _ ~ + -"),
+    ],
+)  # fmt: skip
+def test_what_no_file_could_say_is_told(tmp_path: Path, config: str, message: str) -> None:
+    (tmp_path / "pypicache.yaml").write_text(config)
+    done = run(tmp_path, "gen-config")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{message}\n")
+    assert not (tmp_path / "gen-config").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(configured: Path) -> None:
+    (configured / "gen-config").write_text("")
+    done = run(configured, "gen-config")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("gen-config can't be written: ")
+
+
+@pytest.mark.parametrize(
+    ("places", "home"),
+    [
+        (["/usr/bin/pypicache", "/etc/pypicache/pypicache.yaml"], None),
+        (["/home/me/.local/bin/pypicache"], "/home/me"),
+        (["/usr/local/bin/pypicache", "/root/.local/share/uv/tools/x"], "/root"),
+        (["/Users/me/pypicache.yaml"], "/Users/me"),
+        (["/usr/bin/pypicache", "/data/people/me/pypicache.yaml"], "/data/people/me"),
+        (["/homes/me/x", "/home/x", "/rooted"], None),
+    ],
+)
+def test_whose_home_it_is(places: list[str], home: str | None) -> None:
+    found = home_above([Path(place) for place in places], {"HOME": "/data/people/me"})
+    assert found == (Path(home) if home else None)
+
+
+def test_a_root_directory_is_nobodys_home() -> None:
+    """Containers say HOME=/."""
+    assert home_above([Path("/usr/bin/pypicache")], {"HOME": "/"}) is None
+
+
+def test_the_script_that_was_called_is_named_and_a_link_stays_one(tmp_path: Path) -> None:
+    """An upgrade replaces what it points at."""
+    script, link = tmp_path / "script", tmp_path / "pypicache"
+    script.write_text("")
+    script.chmod(0o755)
+    link.symlink_to(script)
+    assert program(str(link)) == (str(link),)
+    script.chmod(0o644)
+    assert program(str(link))[1:] == ("-m", "pypicache")
+    assert program("/x/pypicache/__main__.py")[1:] == ("-m", "pypicache")
+
+
+def test_nobodys_home_is_told(tmp_path: Path) -> None:
+    from pypicache.generate.deployment import _person  # noqa: PLC0415 - a part of `here`
+
+    with pytest.raises(PypicacheError, match="belongs to no user"):
+        _person(tmp_path / "gone")
+
+
+def test_the_container_has_the_configuration_that_fits_it(tmp_path: Path) -> None:
+    """The same, comments too, but for what holds on this machine only; the daemon's check has nothing against it."""
+    given = """\
+# mine
+server:
+  listen: unix:/run/p   # here
+  accel: nginx
+  accel_group: www-data
+  public_url: https://pypi.example.org/
+cache: {dir: ~/c, max_size: 1GiB}
+log: {file: /var/log/p, level: debug}
+indexes:
+  root/pypi:
+    mirrors: [tuna]  # near
+"""
+    found = {each.name: each for each in generate(deployment(configuration=tmp_path / "x", text=given))}
+    made = getattr(found["docker/config/pypicache.yaml"], "text", "")
+    assert yaml.safe_load(made) == {
+        "server": {
+            "listen": "0.0.0.0:3141", "accel": None, "accel_group": None, "public_url": "https://pypi.example.org/",
+        },
+        "cache": {"dir": "/var/cache/pypicache", "max_size": "1GiB"},
+        "log": {"file": None, "level": "debug"},
+        "indexes": {"root/pypi": {"mirrors": ["tuna"]}},
+    }  # fmt: skip
+    assert "# mine" in made
+    assert "# near" in made
+    (tmp_path / "pypicache.yaml").write_text(made)
+    assert run(tmp_path, "check").returncode == 0
+
+
+@pytest.mark.parametrize("given", ["", "# nothing\n", "server:\n", "mirrors: [tuna]\n"])
+def test_a_container_of_any_configuration_listens(given: str) -> None:
+    found = {each.name: each for each in generate(deployment(text=given))}
+    made = yaml.safe_load(getattr(found["docker/config/pypicache.yaml"], "text", ""))
+    assert made["server"] == {"listen": "0.0.0.0:3141"}
+    assert made.get("mirrors") == (["tuna"] if "tuna" in given else None)
