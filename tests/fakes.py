@@ -141,7 +141,13 @@ class FakeSource:
         return Listing(page=data, validators=validators, age=self.age)
 
     def copies(
-        self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False
+        self,
+        project: ProjectName,
+        file: File,
+        origin: str,
+        *,
+        sidecar: bool = False,
+        unproven: bool = False,
     ) -> Sequence[Copy]:
         name = file.filename + (".metadata" if sidecar else "")
         if name not in self.files:

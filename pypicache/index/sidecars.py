@@ -4,14 +4,14 @@ Ways to one, the cheapest first::
 
     made before, and still in the cache          nothing is read
     the wheel is in the cache                    its METADATA, read from disk
-    a mirror answers ranges                      tens of kilobytes of the wheel, from one mirror after the other
+    a mirror answers ranges                      tens of kilobytes of the wheel, from one page mirror after the other
     a mirror has the wheel, without ranges       the whole download, which the cache then keeps
     nobody answers                               UpstreamError, a 503: the page advertised it, so it is never a 404
 
-What a mirror's ranges say is checked against nothing but the zip file's CRC, as an advertised sidecar without a hash is. So it
-is made once more when the whole, verified wheel is in the cache, and replaced if it differs; and only such a wheel can prove that
-there is no METADATA to be had. Whoever asked then gets a 503; the page stops advertising the sidecar, and from then on
-it is a 404.
+What a mirror's ranges say is checked against nothing but the zip file's CRC, as an advertised sidecar without a hash is. So
+only mirrors that are trusted for facts are asked for ranges; and it is made once more when the whole, verified wheel is
+in the cache, and replaced if it differs. Only such a wheel can prove that there is no METADATA to be had. Whoever asked then
+gets a 503; the page stops advertising the sidecar, and from then on it is a 404.
 
 Requests for one sidecar share the work, which goes on when they leave. What is kept is a blob like any other, named by its
 digest, and a `Fact` that says which wheel it belongs to.
@@ -195,11 +195,12 @@ class Sidecars:
                 return await self._of_wheel(project, file, Stored(blob))
         if self._offline:
             raise UpstreamError("", f"offline, and neither {file.filename} nor its metadata is in the cache")
-        copies = self._source.copies(project, file, origin)
+        copies = self._source.copies(project, file, origin, unproven=True)
         found, failures = await self._extractor.of_copies(file, copies, file.size or fact.size)
         if found is not None:
             return found
-        if failures and all(map(_hopeless, failures)):
+        others = {copy.origin for copy in self._source.copies(project, file, origin)}
+        if failures and all(map(_hopeless, failures)) and others <= {copy.origin for copy in copies}:
             raise AllUpstreamsFailed(file.filename + SIDECAR, failures)
         try:
             return await self._of_wheel(project, file, await open_wheel())

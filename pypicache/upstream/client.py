@@ -101,7 +101,13 @@ class Client:
             raise UpstreamTimeout(self.name, f"no page within {self._page_budget:g} s") from error
 
     def copies(
-        self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False
+        self,
+        project: ProjectName,
+        file: File,
+        origin: str,
+        *,
+        sidecar: bool = False,
+        unproven: bool = False,  # noqa: ARG002 - whom to trust is decided where there are several
     ) -> Sequence[Copy]:
         """The one copy that this mirror may have. Of another one's file it is looked up on the own page and, if
         that doesn't tell, expected at the same path below `packages/`; its digest proves it.

@@ -23,7 +23,8 @@ something of its health, not a file that is missing there. `rules.breaker` has t
 A mirror may be trusted for pages or for files only (`serves`). Facts are the page mirrors': while one of them answers, no
 other's page is looked at, and a no of any other isn't believed. When all of them fail, another's page goes for theirs,
 and the index keeps what it knows of each file (`rules.merge`: those aren't among `origins`, so their word is the
-least). Bytes are the file mirrors', who prove them by the page's digest.
+least). Bytes are the file mirrors', who prove them by the page's digest. A sidecar is small, and facts: whoever
+has it may send one whose digest the page gives; any other, and METADATA out of a part of a wheel, only a page mirror.
 
 Otherwise the configured order holds, unless a mirror is clearly worse than another (`rules.score`).
 """
@@ -45,7 +46,7 @@ from pypicache.errors import (
     UpstreamTimeout,
 )
 from pypicache.events import MirrorFailed, Observer
-from pypicache.simple.model import File, ProjectName
+from pypicache.simple.model import STRENGTH, File, ProjectName
 from pypicache.upstream.race import Race, Stragglers
 from pypicache.upstream.source import Copy, Listing, NotModified, Validators
 from pypicache.upstream.standing import Health, Kind, Mirror, Replica, Serves, reason, unwell
@@ -182,13 +183,25 @@ class Mirrors:
             said[mirror.name] = answer
 
     def copies(
-        self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False
+        self,
+        project: ProjectName,
+        file: File,
+        origin: str,
+        *,
+        sidecar: bool = False,
+        unproven: bool = False,
     ) -> Sequence[Copy]:
-        """The copies of all mirrors trusted for files: the page's origin first, since its links need no looking up, then by preference."""
+        """The copies of the mirrors that are trusted for them: the page's origin first, since its links need no looking up, then by preference."""
+
+        def trusted(mirror: Mirror) -> bool:
+            if unproven or (sidecar and not _hashed(file)):
+                return mirror.serves("pages")
+            return sidecar or mirror.serves("files")
+
         return [
             WatchedCopy(copy, self._reporter(mirror, file.filename), partial(mirror.probe, "files"))
             for mirror in self._order("files", first=origin)
-            if mirror.serves("files")
+            if trusted(mirror)
             for copy in mirror.source.copies(project, file, origin, sidecar=sidecar)
         ]
 
@@ -251,6 +264,12 @@ class Mirrors:
                 mirror.failed("files", error)
 
         return report
+
+
+def _hashed(file: File) -> bool:
+    """Whether the page gives a digest of the file's sidecar that can be checked."""
+    promised = file.core_metadata if isinstance(file.core_metadata, tuple) else ()
+    return any(digest.algorithm in STRENGTH for digest in promised)
 
 
 class _Spared(UpstreamError):

@@ -120,12 +120,19 @@ class Source(Protocol):
         ...
 
     def copies(
-        self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False
+        self,
+        project: ProjectName,
+        file: File,
+        origin: str,
+        *,
+        sidecar: bool = False,
+        unproven: bool = False,
     ) -> Sequence[Copy]:
         """Where the file (or its sidecar) can be had, in order of preference.
 
         `file` is as the page from `origin` lists it; another mirror's copy is looked up on that mirror's
-        own page, by name and digest, when it is opened.
+        own page, by name and digest, when it is opened. `unproven`: no digest will tell whether the bytes are right, so
+        only mirrors that are trusted for facts are asked for them, as for a sidecar whose hash the page doesn't give.
         """
         ...
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.client import Response, get
 from tests.daemon import Daemon, config_for
-from tests.origin import Hang, Origin, Status
+from tests.origin import Body, Both, Hang, Origin, Status, WrongBytes
 from tests.wheels import Wheel, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -100,6 +100,39 @@ def test_split_trust_pages_degrade_to_a_file_mirrors_and_keep_the_facts_that_are
     facts.heal()
     facts.add(new, requires_python=">=3.10")
     assert requires(page(running), new) == ">=3.10"
+
+
+LIE = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\nRequires-Dist: evil\n"
+
+
+@pytest.mark.parametrize("advertised", [True, "bare", False])
+def test_split_trust_metadata_is_the_fact_mirrors_whether_or_not_its_page_gives_a_hash(
+    daemon: MakeDaemon, origins: MakeOrigin, advertised: Any
+) -> None:
+    """What no digest proves is never taken from a mirror that serves files only, be it a sidecar or a part of a wheel."""
+    facts, data = origins(name="facts"), origins(name="data")
+    facts.add(DEMO, core_metadata=advertised)
+    data.add(DEMO)
+    data.script(f"{DEMO.filename}.metadata", Both(Status(200), Body(LIE)), repeat=True)
+    data.script(DEMO.filename, WrongBytes(100), repeat=True)
+    running = daemon(mixed((data, "files"), (facts, "pages")))
+    assert get(f"{running.link(DEMO)}.metadata").body == DEMO.metadata
+    assert bool(data.gets(f"{DEMO.filename}.metadata")) is False
+    assert not data.gets(DEMO.filename)
+
+
+def test_split_trust_metadata_comes_out_of_the_whole_wheel_where_the_fact_mirror_has_none(
+    daemon: MakeDaemon, origins: MakeOrigin
+) -> None:
+    """The wheel's digest proves it, whoever sent it."""
+    facts, data = origins(name="facts"), origins(name="data")
+    facts.add(DEMO, core_metadata=False)
+    facts.script(DEMO.filename, Status(404), repeat=True)
+    data.add(DEMO)
+    running = daemon(mixed((data, "files"), (facts, "pages")))
+    assert get(f"{running.link(DEMO)}.metadata").body == DEMO.metadata
+    [asked] = data.gets(DEMO.filename)
+    assert "range" not in asked.headers
 
 
 def three_mirrors(daemon: MakeDaemon, origins: MakeOrigin) -> tuple[Origin, Daemon]:

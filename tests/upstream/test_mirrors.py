@@ -56,7 +56,13 @@ class Scripted:
         return outcome
 
     def copies(
-        self, project: ProjectName, file: File, origin: str, *, sidecar: bool = False
+        self,
+        project: ProjectName,
+        file: File,
+        origin: str,
+        *,
+        sidecar: bool = False,
+        unproven: bool = False,
     ) -> Sequence[Copy]:
         return [self._copy or FakeCopy(self.name, [Script(self.name.encode())])]
 
