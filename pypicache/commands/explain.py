@@ -29,7 +29,8 @@ def explain(path: Path | None, project: str, name: str | None, *, as_json: bool)
     if name not in config.indexes:
         click.echo(f"there is no index {one_line(name)} in the configuration", err=True)
         sys.exit(USAGE)
-    from pypicache.commands.explaining import ask, show  # noqa: PLC0415 - rich isn't needed for --help
+    from pypicache.commands.explaining import show  # noqa: PLC0415 - rich isn't needed for --help
+    from pypicache.commands.reaching import ask  # noqa: PLC0415 - nor HTTP
 
     try:
         said = ask(config, f"/-/explain/{quote(name)}/{quote(project, safe='')}")

@@ -1,74 +1,19 @@
 """What `pypicache explain` shows: what a running daemon says of one project, for people.
 
-It asks the daemon over HTTP at the address that the configuration has it listen on, and shows the answer; it
-decides nothing, and everything that came from mirrors is shown as plain text.
+It asks nobody and decides nothing, and everything that came from mirrors is shown as plain text.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
-import socket
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pypicache.config.schema import Config, Listen
-from pypicache.errors import PypicacheError, one_line
-
-TIMEOUT = 10.0
-"""Seconds for the whole question: the daemon asks nobody."""
-
-MAX_ANSWER = 4 << 20
-"""A longer answer isn't the daemon's."""
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT)
-        self.sock.connect(str(self._path))
-
-
-def ask(config: Config, path: str) -> Any:
-    """The running daemon's JSON at that path. Raises PypicacheError when none runs there, or it refuses."""
-    address = config.server.listen[0]
-    connection = _connection(address)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        body = response.read(MAX_ANSWER)
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise PypicacheError(f"no daemon answers at {address}: {one_line(reason)}") from error
-    finally:
-        connection.close()
-    if response.status != 200:  # noqa: PLR2004 - the one success there is
-        said = one_line(body.decode("utf-8", "replace").strip())
-        raise PypicacheError(f"the daemon at {address} answers {response.status}: {said}")
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise PypicacheError(f"what answers at {address} isn't pypicache") from error
-
-
-def _connection(address: Listen) -> http.client.HTTPConnection:
-    if address.unix is not None:
-        return _UnixConnection(address.unix)
-    # An address of every interface is also one of this machine's own.
-    host = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 - compared, not bound
-    return http.client.HTTPConnection(host or "127.0.0.1", address.port, timeout=TIMEOUT)
+from pypicache.errors import one_line
 
 
 def show(said: Mapping[str, Any], console: Console) -> None:

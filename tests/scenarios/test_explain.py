@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
-from tests.origin import Origin, Status
+from tests.origin import Body, Both, Origin, Status
 from tests.wheels import wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -29,9 +30,11 @@ def told(daemon: Daemon, name: str = "demo", index: str = "root/pypi") -> Any:
     return answer.json()
 
 
-def command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`pypicache explain`, with the daemon's own configuration."""
-    daemon.config["server"]["listen"] = daemon.url.removeprefix("http://")
+def command(
+    daemon: Daemon, *arguments: str, listen: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`pypicache explain`, with the daemon's own configuration, which may say that it listens elsewhere."""
+    daemon.config["server"]["listen"] = listen or daemon.url.removeprefix("http://")
     daemon.write_config()
     return subprocess.run(
         [sys.executable, "-m", "pypicache", "explain", "-c", str(daemon.config_file), *arguments],
@@ -133,3 +136,21 @@ def test_the_command(origin: Origin, made: Daemon) -> None:
     alone = command(made, "demo")
     assert (alone.returncode, alone.stdout) == (1, "")
     assert alone.stderr.startswith("no daemon answers at 127.0.0.1:")
+
+
+def test_the_command_tries_each_address(origin: Origin, made: Daemon) -> None:
+    """A socket that isn't there, a port where nobody is, one where somebody else is; all are told when none will do."""
+    get(made.simple + "demo/")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = f"127.0.0.1:{closed.getsockname()[1]}"
+    origin.script("/-/explain/root/pypi/demo", Both(Status(200), Body(b"<html>")), repeat=True)
+    wrong = [f"unix:{made.folder}/none.sock", nobody, origin.url.removeprefix("http://")]
+    found = command(made, "demo", "--json", listen=[*wrong, made.url.removeprefix("http://")])
+    assert (found.returncode, json.loads(found.stdout)["standing"]) == (0, "held")
+    lost = command(made, "demo", listen=wrong)
+    assert (lost.returncode, lost.stdout) == (1, "")
+    assert lost.stderr.splitlines() == [
+        f"no daemon answers at {wrong[0]}: No such file or directory",
+        f"no daemon answers at {wrong[1]}: Connection refused",
+        f"what answers at {wrong[2]} isn't pypicache",
+    ]
