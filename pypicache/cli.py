@@ -20,7 +20,10 @@ _COMMANDS: Final = {
     "check": ("check", "Validate the configuration and show what it comes to."),
     "mirrors": ("mirrors", "Measure the mirrors of an index from here, and suggest an order."),
     "gen-config": ("gen_config", "Write service and proxy files for this configuration."),
-    "explain": ("explain", "Tell why a running daemon answers as it does for a project."),
+    "explain": (
+        "explain",
+        "Tell why a running daemon answers as it does for a project, or for one file of it.",
+    ),
     "lock": ("lock", "Rewrite the links of lock files between this cache and the index that it caches."),
     "version": ("version", "Show the versions of pypicache and of what it runs on."),
 }

@@ -94,6 +94,7 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
         explains = Explainer(
             catalog=catalog,
             mirrors=source,
+            links=shared.links,
             windows=windows,
             clock=clock,
             monotonic=time.monotonic,

@@ -17,9 +17,12 @@ from pypicache.errors import PypicacheError, one_line
 @config_option
 @click.argument("project")
 @click.option("--index", "name", metavar="NAME", help="The index to ask; the default one if left out.")
+@click.option("--file", "filename", metavar="NAME", help="One file of the project, listed or removed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def explain(path: Path | None, project: str, name: str | None, *, as_json: bool) -> None:
-    """Tell why a running daemon answers as it does for a project.
+def explain(
+    path: Path | None, project: str, name: str | None, filename: str | None, *, as_json: bool
+) -> None:
+    """Tell why a running daemon answers as it does for a project, or for one file of it.
 
     Which mirror answered and when, how long that holds, how the mirrors do, what is hidden and why, and which
     layers were passed over. No mirror is asked.
@@ -33,7 +36,8 @@ def explain(path: Path | None, project: str, name: str | None, *, as_json: bool)
     from pypicache.commands.reaching import ask  # noqa: PLC0415 - nor HTTP
 
     try:
-        said = ask(config, f"/-/explain/{quote(name)}/{quote(project, safe='')}")
+        query = "" if filename is None else f"?file={quote(filename, safe='')}"
+        said = ask(config, f"/-/explain/{quote(name)}/{quote(project, safe='')}{query}")
     except PypicacheError as error:
         fail(error)
     if as_json:

@@ -64,8 +64,25 @@ def _facts(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "silent", f"{mirror}, since {_at(since)}"
     if said.get("unsure"):
         yield "lacks files of", ", ".join(said["unsure"])
+    for filename, mirror in said.get("withdrawn", {}).items():
+        yield "taken off", one_line(f"{filename}, by {mirror}")
+    if said.get("file"):
+        yield from _file(said["file"])
     if said.get("also_in"):
         yield "not shown", f"also in {', '.join(said['also_in'])}"
+
+
+def _file(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is known of the one file, as rows."""
+    yield "file", one_line(f"{said['filename']}: {said['answer']}")
+    if said.get("listed_by"):
+        yield "listed by", said["listed_by"]
+    for digest in said.get("digests", ()):
+        yield "digest", digest
+    if said.get("size") is not None:
+        yield "size", f"{said['size']} bytes"
+    for verdict in said.get("verdicts", ()):
+        yield "last said", one_line(verdict)
 
 
 def _breaker(state: Mapping[str, Any]) -> str:

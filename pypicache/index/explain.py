@@ -13,13 +13,13 @@ import msgspec
 
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Entry, Standing
+from pypicache.index.explain_file import FileState, Seen, look, state
 from pypicache.index.layered import LayeredIndex
 from pypicache.offload import Offload
-from pypicache.rules import policy
 from pypicache.rules.breaker import Breaker
 from pypicache.rules.freshness import Freshness, Windows
-from pypicache.simple import model
 from pypicache.simple.model import ProjectName
+from pypicache.store.links import LinkStore
 
 
 class Health(Protocol):
@@ -101,6 +101,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     etag: str | None = None
     last_modified: str | None = None
     files: int | None = None
+    file: FileState | None = None
+    """The one file that was asked about."""
+    withdrawn: dict[str, str] = {}
+    """Files that were taken off the page while other mirrors may still list them, the latest, and by which mirror."""
     hidden: str | None = None
     """Why the files aren't handed out, if they aren't."""
     denied_at: float | None = None
@@ -121,8 +125,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class Explains(Protocol):
     """Explains one index's answers."""
 
-    async def explain(self, project: ProjectName) -> Explanation:
-        """Why the index answers as it does for the project; nobody is asked."""
+    async def explain(self, project: ProjectName, filename: str | None = None) -> Explanation:
+        """Why the index answers as it does for the project, and for that file of it; nobody is asked."""
         ...
 
 
@@ -134,6 +138,7 @@ class Explainer:
         *,
         catalog: Catalog,
         mirrors: Watched,
+        links: LinkStore,
         windows: Windows,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -141,28 +146,36 @@ class Explainer:
     ) -> None:
         self._catalog = catalog
         self._mirrors = mirrors
+        self._links = links
         self._windows = windows
         self._clock = clock
         self._monotonic = monotonic
         self._offload = offload
 
-    async def explain(self, project: ProjectName) -> Explanation:
-        """Why the index answers as it does for the project; nobody is asked."""
+    async def explain(self, project: ProjectName, filename: str | None = None) -> Explanation:
+        """Why the index answers as it does for the project, and for that file of it; nobody is asked."""
         entry, freshness = await self._catalog.known(project)
         standing = await self._catalog.standing(project)
-        files, hidden = None, None
+        seen, home = None, ""
         if entry is not None and (page := await self._catalog.held(project)) is not None:
-            files, hidden = await self._offload.run(len(page.data), _seen, page.data)
+            seen, home = await self._offload.run(len(page.data), look, page.data, filename), page.origin
+        hidden = None if seen is None else seen.hidden
         said = Explanation(
             index=self._catalog.index,
             project=project,
             answer=_answer(standing, freshness, hidden),
             standing=standing.value,
-            files=files,
+            files=None if seen is None else seen.files,
+            file=None if filename is None else await self._file(project, filename, home, seen),
+            withdrawn={} if seen is None else seen.withdrawn,
             hidden=hidden,
             mirrors=tuple(map(self._mirror, self._mirrors.health)),
         )
         return said if entry is None else self._dated(said, entry, freshness)
+
+    async def _file(self, project: ProjectName, filename: str, home: str, seen: Seen | None) -> FileState:
+        records = await self._links.by_filename(self._catalog.index, filename)
+        return state(filename, home, seen, tuple(each for each in records if each.project == project))
 
     def _dated(self, said: Explanation, entry: Entry, freshness: Freshness) -> Explanation:
         """The explanation with what the entry says."""
@@ -202,10 +215,10 @@ class LayeredExplainer:
         self._index = index
         self._members = members
 
-    async def explain(self, project: ProjectName) -> Explanation:
+    async def explain(self, project: ProjectName, filename: str | None = None) -> Explanation:
         """Which layer answers for the project, and what each that may be asked remembers; nobody is asked."""
         asked = [member.name for member in self._index.asked(project)]
-        below = tuple([await self._members[name].explain(project) for name in asked])
+        below = tuple([await self._members[name].explain(project, filename) for name in asked])
         layers = tuple(
             [
                 LayerState(
@@ -233,13 +246,6 @@ class LayeredExplainer:
 
 
 _PASSED = {Standing.DENIED.value, Standing.LAPSED.value}
-
-
-def _seen(page: bytes) -> tuple[int, str | None]:
-    """How many files the page lists, and why they aren't handed out, if they aren't."""
-    project = model.load(page)
-    verdict = policy.judge_project(project)
-    return len(project.files), None if isinstance(verdict, policy.Allow) else verdict.reason
 
 
 def _answer(standing: Standing, freshness: Freshness, hidden: str | None) -> str:

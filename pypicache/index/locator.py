@@ -100,7 +100,7 @@ class Locator:
         if page is not None and (located := await self._find(page, path)) is not None:
             return self._judged(project, page, located, records)
         if page is not None and verdict != OK:
-            raise _refusal(verdict)
+            raise refusal(verdict)
         try:
             page, located = await self._look_up(project, path)
         except ProjectNotFound:
@@ -109,7 +109,7 @@ class Locator:
             ) from None
         except UpstreamError as error:
             if verdict != OK:
-                raise _refusal(verdict) from error
+                raise refusal(verdict) from error
             if page is None and not absent:
                 raise
             located = None  # it was gone when last something was said
@@ -161,7 +161,7 @@ class Locator:
                 self._remember(msgspec.structs.replace(record, verdict=verdict))
 
 
-def _refusal(verdict: str) -> Denied | FileNotFound:
+def refusal(verdict: str) -> Denied | FileNotFound:
     """The error that a remembered verdict stands for."""
     if verdict.startswith(_REFUSED):
         return Denied(verdict.removeprefix(_REFUSED))

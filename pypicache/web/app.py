@@ -14,11 +14,12 @@ import msgspec
 from aiohttp import hdrs, web
 
 from pypicache import hops
-from pypicache.errors import UpstreamError
+from pypicache.errors import BadRequest, UpstreamError
 from pypicache.index.ahead import Ahead
 from pypicache.index.explain import Explains
 from pypicache.index.origins import FindsOrigins
 from pypicache.index.serving import Serving
+from pypicache.simple.model import valid_filename
 from pypicache.web import routes
 from pypicache.web.errors import UNKEPT, plain, response_to
 from pypicache.web.files import Files
@@ -112,7 +113,7 @@ class Edge:
             case routes.LegacyJSON():
                 return await self._legacy.document(request, where)
             case routes.Explain(index, project):
-                return _json(await self._explains[index].explain(project))
+                return _json(await self._explains[index].explain(project, _file(request)))
             case routes.Origin(index, project):
                 return _json(await self._origins[index].origin(project))
         return None
@@ -152,6 +153,14 @@ class Edge:
                 )
             )
         return None
+
+
+def _file(request: web.BaseRequest) -> str | None:
+    """The file that is asked about. Raises BadRequest for what can't be the name of one."""
+    filename = request.query.get("file")
+    if filename is not None and not valid_filename(filename):
+        raise BadRequest("file: that can't be the name of a file")
+    return filename
 
 
 def _json(said: msgspec.Struct) -> web.Response:

@@ -93,6 +93,53 @@ def test_why_files_are_hidden(origin: Origin, made: Daemon) -> None:
     assert told(made)["hidden"] == "demo is quarantined by its index: malware"
 
 
+def about(daemon: Daemon, filename: str) -> Any:
+    return told(daemon, f"demo?file={filename}")["file"]
+
+
+def test_why_a_file_is_handed_out_or_not(origin: Origin, daemon: MakeDaemon) -> None:
+    """Listed, taken away, never heard of; also when its project or the mirror is gone."""
+    kept, gone = wheel("demo", "1.0"), wheel("demo", "2.0")
+    for each in (kept, gone):
+        origin.add(each)
+    running = daemon(config_for(origin, index={"ttl": 0, "patience": "10s"}))
+    before = about(running, kept.filename)
+    assert before == {"filename": kept.filename, "answer": "the page is asked for, which decides"}
+    link = running.link(gone)
+    assert get(link).status == 200
+    listed = about(running, gone.filename)
+    assert (listed["listed_by"], listed["size"], listed["links"]) == ("origin", len(gone.data), 1)
+    assert listed["digests"] == [f"sha256:{gone.sha256}"]
+    origin.remove_file(gone.filename)
+    get(running.simple + "demo/")
+    assert get(link).status == 404
+    removed = about(running, gone.filename)
+    assert removed["answer"] == f"no: {gone.filename} is no longer listed by root/pypi"
+    assert removed["digests"] == [f"sha256:{gone.sha256}"]
+    assert "listed_by" not in removed
+    assert about(running, "demo-9.tar.gz")["answer"].startswith("the held page doesn't list it")
+    assert get(f"{running.url}/-/explain/root/pypi/demo?file=a/b").status == 400
+    shown = command(running, "demo", "--file", gone.filename)
+    assert shown.returncode == 0, shown.stderr
+    assert f"{gone.filename}: no: {gone.filename} is no longer listed by root/pypi" in shown.stdout
+
+
+def test_who_took_a_file_away(origins: MakeOrigin, daemon: MakeDaemon) -> None:
+    """While a replica that lags still lists it."""
+    first, lagging = origins(name="first"), origins(name="lagging")
+    kept, gone = wheel("demo", "1.0"), wheel("demo", "2.0")
+    for each in (first, lagging):
+        each.add(kept)
+        each.add(gone)
+    running = daemon(config_for(first, lagging, index={"ttl": 0, "patience": "10s"}))
+    get(running.simple + "demo/")
+    first.remove_file(gone.filename)
+    get(running.simple + "demo/")
+    assert told(running)["withdrawn"] == {gone.filename: "first"}
+    assert about(running, gone.filename)["answer"] == "404: first took it off the project's page"
+    assert f"{gone.filename}, by first" in command(running, "demo").stdout
+
+
 def test_which_layer_answers(origins: MakeOrigin, daemon: MakeDaemon) -> None:
     corp, public = origins(name="corp"), origins(name="public")
     public.add(wheel("demo", "1.0"))
