@@ -28,7 +28,6 @@ FILTERS: Final = (
     quoting.nginx_literal,
     quoting.caddy_word,
     quoting.supervisor_word,
-    quoting.supervisor_value,
     quoting.logrotate_word,
     quoting.compose_word,
     re.escape,

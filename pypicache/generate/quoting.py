@@ -55,15 +55,11 @@ def caddy_word(text: str) -> str:
 def supervisor_word(text: str) -> str:
     """A word of supervisord's `command`: read as INI (`%`, comments) first, then split as a shell would.
 
-    Backslashes rather than quotes: a `;` or `#` after a space ends an INI value, whatever quotes surround it.
+    Backslashes rather than quotes: a `;` or `#` after a space ends an INI value, whatever quotes surround it. A space at
+    the end would be cut off.
     """
-    return re.sub(r"([^A-Za-z0-9_@/.,:=+%-])", r"\\\1", text).replace("%", "%%")
-
-
-def supervisor_value(text: str) -> str:
-    """A value of supervisord's `environment`: quoted, and nothing in it can be escaped but `%`."""
-    quote = "'" if '"' in text else '"'
-    return f"{quote}{text}{quote}".replace("%", "%%")
+    escaped = re.sub(r"([^A-Za-z0-9_@/.,:=+%-])", r"\\\1", text).replace("%", "%%")
+    return f"{escaped}''" if text.endswith(" ") else escaped
 
 
 def logrotate_word(text: str) -> str:

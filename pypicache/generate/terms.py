@@ -90,11 +90,14 @@ def _writable(deployment: Deployment) -> list[tuple[str, str]]:
     return found
 
 
-def _environment(deployment: Deployment) -> list[tuple[str, str]]:
-    """What a service manager that sets up nothing by itself has to set."""
+def _environment(deployment: Deployment) -> list[str]:
+    """What supervisord, which sets up nothing by itself, has to set: arguments of env(1).
+
+    Its own `environment=` knows no quoting that holds quotes.
+    """
     if deployment.home:
-        return [("HOME", str(deployment.home)), ("USER", deployment.user)]
-    return [("CACHE_DIRECTORY", str(SYSTEM_CACHE))] if deployment.movable else []
+        return [f"HOME={deployment.home}", f"USER={deployment.user}"]
+    return [f"CACHE_DIRECTORY={SYSTEM_CACHE}"] if deployment.movable else []
 
 
 def _site(deployment: Deployment) -> str:
