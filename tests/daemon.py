@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -86,9 +87,13 @@ class Daemon:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        # Bound and never listening: it keeps the port for the next start, which nobody else may take meanwhile.
+        self._claim = socket.socket()
+        self._claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._claim.bind(("127.0.0.1", 0))
         self.config: dict[str, Any] = {
             **config,
-            "server": {"listen": "127.0.0.1:0", **config.get("server", {})},
+            "server": {"listen": f"127.0.0.1:{self._claim.getsockname()[1]}", **config.get("server", {})},
             "cache": {"dir": str(folder / "cache"), **config.get("cache", {})},
         }
         self.cache = Path(self.config["cache"]["dir"])
@@ -190,6 +195,7 @@ class Daemon:
 
     def close(self) -> None:
         """End it, if it runs, and whatever it left behind."""
+        self._claim.close()
         if self._process is not None:
             self.kill()
         for process in self._family:
