@@ -9,6 +9,7 @@ import secrets
 from urllib.parse import quote
 
 from pypicache.config import schema
+from pypicache.upstream.meter import Meter
 from pypicache.upstream.wire import Wire
 
 
@@ -17,8 +18,8 @@ def own_name() -> str:
     return f"pypicache-{secrets.token_hex(8)}"
 
 
-def wire_to(mirror: schema.Mirror, *, via: str) -> Wire:
-    """The wire to that mirror, not yet open; `via` is this process's name in Via."""
+def wire_to(mirror: schema.Mirror, *, via: str, meter: Meter | None = None) -> Wire:
+    """The wire to that mirror, not yet open; `via` is this process's name in Via, `meter` counts what passes."""
     return Wire(
         name=mirror.name,
         url=mirror.url,
@@ -34,6 +35,7 @@ def wire_to(mirror: schema.Mirror, *, via: str) -> Wire:
         trust_env=mirror.trust_env,
         netrc=mirror.netrc,
         via=via,
+        meter=meter,
     )
 
 

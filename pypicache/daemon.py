@@ -70,7 +70,7 @@ async def _serve(config: schema.Config) -> int:
     loop.add_signal_handler(signal.SIGHUP, again.set)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(service(config))
-        takers: list[OnAnswered] = []
+        takers: list[OnAnswered] = [running.monitor.take]
         if config.log.access:
             takers.append((await stack.enter_async_context(AccessLog(sys.stderr.write))).take)
         server = Server(running.handle, takers=takers, keepalive_timeout=config.server.keepalive_timeout)
@@ -90,6 +90,7 @@ async def _serve(config: schema.Config) -> int:
         reloads = loop.create_task(_reload_when(again, running), name="reload on SIGHUP")
         await stop.wait()
         reloads.cancel()
+        running.stopping = True
         log.info("stopping: running responses have %g s to finish", config.server.shutdown_timeout)
     return 0
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
@@ -31,12 +32,17 @@ from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
 from pypicache.layering import add_layered
 from pypicache.log import to_log
+from pypicache.monitor.status import Status
+from pypicache.monitoring import Monitor
 from pypicache.offload import Offload
 from pypicache.reloading import read_again, settle
+from pypicache.store.condition import Condition
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
+from pypicache.store.keeper import Keeper
 from pypicache.store.links import LinkStore
 from pypicache.store.lists import ListStore
+from pypicache.web.about import About
 from pypicache.web.app import Edge
 from pypicache.web.front import Front
 from pypicache.web.legacy import LegacyPages
@@ -56,7 +62,20 @@ LINGER = 3600.0
 class Service:
     """What runs behind the sockets. `service` makes and ends it."""
 
-    def __init__(self, *, config: schema.Config, shared: Shared, senders: Executor, lasting: Lasting) -> None:
+    def __init__(
+        self,
+        *,
+        config: schema.Config,
+        shared: Shared,
+        senders: Executor,
+        monitor: Monitor,
+        condition: Condition,
+        lasting: Lasting,
+    ) -> None:
+        self.monitor = monitor
+        self.stopping = False
+        """Whether the process is about to end, so that nobody should begin anything with it."""
+        self._condition = condition
         self._config = config
         self._shared = shared
         self._senders = senders
@@ -82,6 +101,23 @@ class Service:
         """Answer one request, whatever happens; the answer has been sent when it is returned."""
         assert self._front is not None, "not open yet"
         return await self._front.handle(request)
+
+    async def status(self) -> Status:
+        """Everything that the daemon knows of itself, as it is now."""
+        assert self._front is not None, "not open yet"
+        found = await self._condition.look()
+        return self.monitor.status(
+            config=self._config,
+            wired=self._wired,
+            indexes=self._front.edge.indexes.values(),
+            transfers=self._shared.library.transfers,
+            found=found,
+            in_flight=self._front.in_flight,
+        )
+
+    async def unready(self) -> str | None:
+        """Why requests had better go elsewhere; None when all is well. Mirrors don't count."""
+        return "stopping" if self.stopping else (await self._condition.look()).unusable
 
     def follow(self, changed: Callable[[schema.Config], object]) -> None:
         """Have `changed` called with every configuration that comes into force from now on."""
@@ -171,6 +207,7 @@ class Service:
             ),
             gate=gate(config, self._lasting),
             lists=ListPages(lists=lists, disk=self._senders, clock=clock),
+            about=About(unready=self.unready, status=self.status),
             accel=config.server.accel is not None,
             own_name=shared.own_name,
             ahead=(shared.ahead, frozenset(n for n, s in config.indexes.items() if s.prefetch_dependencies)),
@@ -192,30 +229,47 @@ async def _close(indexes: Iterable[Wired]) -> None:
             stack.push_async_callback(index.stack.aclose)
 
 
+def _held(keeper: Keeper) -> tuple[int, int]:
+    """Bytes and files in the cache. Blocking."""
+    totals = keeper.totals()
+    return totals.size, totals.count
+
+
 @asynccontextmanager
 async def service(config: schema.Config, *, observer: Observer = to_log) -> AsyncIterator[Service]:
     """Everything behind the sockets, wired and open. Tests use this too, with an observer of their own."""
     async with AsyncExitStack() as stack:
         root = config.cache.dir
+        monitor = await stack.enter_async_context(Monitor(observer=observer, clock=time.time))
+        observe = monitor.observe
         offload = await stack.enter_async_context(Offload())
         group = config.server.accel_group if config.server.accel else None
-        blobs = await stack.enter_async_context(DiskBlobStore(root, group=group))
+        blobs = await stack.enter_async_context(DiskBlobStore(root, group=group, observe=observe))
         shared = Shared(
             clock=time.time,
             own_name=own_name(),
             offload=offload,
             blobs=blobs,
-            pages=await stack.enter_async_context(DiskPageStore(root / "pages")),
-            links=await stack.enter_async_context(LinkStore(root)),
-            lists=await stack.enter_async_context(ListStore(root, observe=observer)),
-            library=await stack.enter_async_context(Library(store=blobs, observer=observer)),
+            pages=await stack.enter_async_context(DiskPageStore(root / "pages", observe=observe)),
+            links=await stack.enter_async_context(LinkStore(root, observe=observe)),
+            lists=await stack.enter_async_context(ListStore(root, observe=observe)),
+            library=await stack.enter_async_context(Library(store=blobs, observer=observe)),
+            meters=monitor.meters,
             renderings=ByteLRU[str, Rendering](RENDERINGS),
-            observer=observer,
+            observer=observe,
             ahead=Ahead(clock=time.monotonic),
         )
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
         lasting = stack.enter_context(Lasting())
-        running = Service(config=config, shared=shared, senders=senders, lasting=lasting)
+        condition = await stack.enter_async_context(Condition(root, held=partial(_held, blobs.keeper)))
+        running = Service(
+            config=config,
+            shared=shared,
+            senders=senders,
+            monitor=monitor,
+            condition=condition,
+            lasting=lasting,
+        )
         stack.push_async_callback(running.aclose)
         await stack.enter_async_context(shared.ahead)  # ends before the indexes that it asks
         await running.reload(config)

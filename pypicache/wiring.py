@@ -39,6 +39,7 @@ from pypicache.upstream.client import Client
 from pypicache.upstream.extras import Extras
 from pypicache.upstream.legacy import LegacyClient
 from pypicache.upstream.lists import ListClient
+from pypicache.upstream.meter import Meters
 from pypicache.upstream.mirrors import Mirrors
 from pypicache.upstream.wire import Wire
 
@@ -56,6 +57,7 @@ class Shared:
     links: LinkStore
     lists: ListStore
     library: Library
+    meters: Meters
     renderings: ByteLRU[str, Rendering]
     observer: Observer
     ahead: Ahead
@@ -79,7 +81,10 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
     """The index, opened. If that fails, nothing of it stays open."""
     name, observer, clock, windows = settings.name, shared.observer, shared.clock, _windows(settings)
     async with AsyncExitStack() as stack:
-        wires = {mirror.name: wire_to(mirror, via=shared.own_name) for mirror in settings.mirrors}
+        wires = {
+            mirror.name: wire_to(mirror, via=shared.own_name, meter=shared.meters.of(name, mirror.name))
+            for mirror in settings.mirrors
+        }
         source = await _mirrors(settings, wires, shared, stack)
         catalog = page_catalog(
             index=name,

@@ -39,7 +39,9 @@ MAY = {
         "events",
         "offload",
     },
-    "web": {"index", "simple", "rules", "errors", "events", "hops", "__init__"},
+    "web": {"index", "simple", "rules", "monitor.status", "errors", "events", "hops", "__init__"},
+    # It is told what happens, and knows nothing of what makes it happen.
+    "monitor": {"errors", "events", "__init__"},
     "config": {"rules", "simple.model", "errors"},
     "reloading": {"config", "errors"},
     # A part of the composition root.
@@ -60,10 +62,14 @@ MAY = {
         "events",
         "offload",
     },
+    # The same: what counts and tells.
+    "monitoring": {"monitor", "wiring", "config", "index", "store", "upstream", "rules", "events"},
     "service": {
         "admission",
         "config",
         "connecting",
+        "monitor",
+        "monitoring",
         "layering",
         "wiring",
         "web",

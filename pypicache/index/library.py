@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -44,6 +44,11 @@ class Library:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._tasks.__aexit__(kind, error, trace)
+
+    @property
+    def transfers(self) -> Collection[Transfer]:
+        """The downloads in flight."""
+        return tuple(self._transfers.values())
 
     def stored(self, sha256: str | None, size: int | None) -> Stored | None:
         """The file of that digest, if it is in the cache."""

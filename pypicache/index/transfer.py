@@ -86,7 +86,7 @@ class Transfer:
         self.changed = Signal()
         """Given when more bytes are there, or the state is another."""
         self._monotonic = monotonic
-        self._alone_since = monotonic()
+        self.began = self._alone_since = monotonic()
         self._lanes = lanes
         self.observer = observer
         self._max_size = max_size

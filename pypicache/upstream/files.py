@@ -54,6 +54,7 @@ class FileBody:
         self.etag: str | None = tag if is_strong(tag) else None
         coding = (reply.header("Content-Encoding") or "").strip().lower()
         self.content_encoding: str | None = None if coding in {"", "identity"} else one_line(coding, 40)
+        self._meter = wire.meter
         self._silence = f"silent for {wire.read_timeout:g} s"
         self._response = reply.response
         self._length = length
@@ -76,6 +77,7 @@ class FileBody:
             if not piece:
                 break
             received += len(piece)
+            self._meter.took("files", len(piece))
             if self._length is not None and received > self._length:
                 raise UpstreamGarbled(self.origin, f"more than the {self._length} bytes that were announced")
             waited, window = waited + self._monotonic() - asked, window + len(piece)

@@ -115,6 +115,7 @@ class OpenList:
                 room -= len(piece)
                 if room < 0:
                     raise UpstreamGarbled(self._wire.name, f"a list of over {MAX_WIRE >> 20} MiB")
+                self._wire.meter.took("pages", len(piece))
                 yield piece
         except FAULTS as error:
             raise translate(

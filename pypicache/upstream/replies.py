@@ -40,6 +40,7 @@ async def read_all(reply: Reply, wire: Wire, *, limit: int, what: str) -> list[b
             room -= len(piece)
             if room < 0:
                 raise UpstreamGarbled(wire.name, too_large)
+            wire.meter.took("pages", len(piece))
             pieces.append(piece)
     except FAULTS as error:
         raise translate(error, wire.name, silence=f"silent for {wire.read_timeout:g} s") from error

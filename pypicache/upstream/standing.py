@@ -42,6 +42,16 @@ class Health:
     name: str
     pages: Breaker
     files: Breaker
+    latency: float | None = None
+    """Seconds to the first byte of a page, when it was last asked; None when it never was."""
+    rate: float | None = None
+    """Bytes a second of a file, likewise."""
+    failing: float | None = None
+    """The share of requests for pages that failed, lately."""
+    last_error: str = ""
+    """How it failed last; empty when it never did."""
+    last_error_age: float | None = None
+    """Seconds since then."""
 
 
 class Mirror:
@@ -67,14 +77,27 @@ class Mirror:
         self.turn = asyncio.Lock()
         """Held by the one request that is sent to a mirror whose breaker isn't closed."""
         self.failures = 0
+        """How often it failed over pages, and how it did last."""
         self.last_error = ""
+        self._last_failure = ""
+        self._failed_at: float | None = None
         self._clock = clock
         self._spread = spread
 
     @property
     def health(self) -> Health:
-        """Its breakers."""
-        return Health(self.name, self.breakers["pages"], self.breakers["files"])
+        """Its breakers, and what is known of it."""
+        now, pages = self._clock(), self.scores["pages"]
+        return Health(
+            self.name,
+            self.breakers["pages"],
+            self.breakers["files"],
+            latency=pages.latency.mean(now, evidence=0.0),
+            rate=self.scores["files"].rate.mean(now, evidence=0.0),
+            failing=pages.failures.mean(now),
+            last_error=self._last_failure,
+            last_error_age=None if self._failed_at is None else now - self._failed_at,
+        )
 
     @property
     def hedge_delay(self) -> float:
@@ -132,6 +155,7 @@ class Mirror:
             now, error.retry_after, spread=self._spread(), answered=said_something(error)
         )
         self.scores[kind] = self.scores[kind].on_failure(now)
+        self._last_failure, self._failed_at = reason(error), now
         if kind == "pages":
             self.failures += 1
             self.last_error = reason(error)

@@ -34,9 +34,8 @@ from pypicache.rules.retry import retry_after
 from pypicache.upstream.egress import Egress, Via, from_netrc, tls
 from pypicache.upstream.faults import FAULTS, BadLink, ForbiddenAddress, refusal, translate
 from pypicache.upstream.guard import Guard, SocketFactory, plain_socket
+from pypicache.upstream.meter import Lane, Meter
 from pypicache.upstream.resolver import Resolver
-
-Lane = Literal["pages", "files"]
 
 LIMITS: Mapping[Lane, int] = {"pages": 32, "files": 64}
 """Connections to one host, in each lane."""
@@ -66,7 +65,7 @@ class Wire:
     """The sessions of one mirror. Use as an async context manager.
 
     `url` is the index's root and may hold a user and password (then `username` and `password` must be absent).
-    `via` is this daemon's name for Via; `netrc` lets the netrc file give what nothing else does.
+    `via` is this daemon's name for Via; `meter` counts what passes; `netrc` lets the netrc file give what nothing else does.
     Timeouts are seconds: `connect_timeout` for one connection, `read_timeout` for silence between two reads.
     """
 
@@ -87,11 +86,13 @@ class Wire:
         trust_env: bool = False,
         netrc: bool = False,
         via: str | None = None,
+        meter: Meter | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.url, from_url = _without_userinfo(url)
         self.read_timeout = read_timeout
+        self.meter = meter or Meter()
         self._connect_timeout = connect_timeout
         self._head_timeout = 2 * connect_timeout + read_timeout
         self._ca_file = ca_file
@@ -156,8 +157,13 @@ class Wire:
         """
         hops = 0
         while True:
-            response = await self._send(url, lane, headers)
+            try:
+                response = await self._send(url, lane, headers)
+            except BaseException:
+                self.meter.failed(lane)
+                raise
             if response.status not in _REDIRECTS:
+                self.meter.answered(lane, response.status)
                 return Reply(response, url)
             location = response.headers.get("Location")
             response.release()

@@ -20,7 +20,8 @@ from pypicache.index.explain import Explains
 from pypicache.index.origins import FindsOrigins
 from pypicache.index.serving import Serving
 from pypicache.simple.model import valid_filename
-from pypicache.web import routes
+from pypicache.web import places, routes
+from pypicache.web.about import About
 from pypicache.web.errors import UNKEPT, plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.gate import Gate
@@ -50,6 +51,7 @@ class Edge:
         legacy: LegacyPages,
         lists: ListPages,
         gate: Gate,
+        about: About,
         own_name: str,
         accel: bool = False,
         ahead: tuple[Ahead, Collection[str]] | None = None,
@@ -63,11 +65,17 @@ class Edge:
         self._pages = Pages(indexes=indexes, clock=clock)
         self._legacy = legacy
         self._lists = lists
+        self._about = about
         self._files = Files(indexes=indexes, disk=disk, accel=accel, ahead=ahead)
 
     def open_to_all(self, index: str) -> bool:
         """Whether an answer of the index may be sent without looking at who asks."""
         return self._gate.open_to_all(index)
+
+    @property
+    def indexes(self) -> Mapping[str, Serving]:
+        """What it answers from, by name."""
+        return self._indexes
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever happens; the answer has been sent when it is returned."""
@@ -96,43 +104,47 @@ class Edge:
         where = routes.route(request.rel_url.raw_path, self._indexes, self._default)
         if isinstance(request, Request):
             request.place = where
-        if not routes.is_open(where):
-            await self._gate.admit(request, routes.index_of(where))
+        if not places.is_open(where):
+            await self._gate.admit(request, places.index_of(where))
         found = await self._resource(request, where)
         return self._simple_answer(request, where) if found is None else found
 
-    async def _resource(self, request: web.BaseRequest, where: routes.Route) -> web.StreamResponse | None:
+    async def _resource(self, request: web.BaseRequest, where: places.Route) -> web.StreamResponse | None:
         """What an index has at that place; None when the place is none of an index's."""
         match where:
-            case routes.ProjectPage(index, project):
+            case places.ProjectPage(index, project):
                 return await self._pages.page(request, index, project)
-            case routes.FilePath(index, path):
+            case places.FilePath(index, path):
                 return await self._files.file(request, index, path)
-            case routes.ProjectList(index):
+            case places.ProjectList(index):
                 return await self._lists.list(request, index)
-            case routes.LegacyJSON():
+            case places.LegacyJSON():
                 return await self._legacy.document(request, where)
-            case routes.Explain(index, project):
+            case places.Explain(index, project):
                 return _json(await self._explains[index].explain(project, _file(request)))
-            case routes.Origin(index, project):
+            case places.Origin(index, project):
                 return _json(await self._origins[index].origin(project))
+            case places.Status():
+                return await self._about.status()
+            case places.Ready():
+                return await self._about.ready()
         return None
 
-    def _simple_answer(self, request: web.BaseRequest, where: routes.Route) -> web.StreamResponse:
+    def _simple_answer(self, request: web.BaseRequest, where: places.Route) -> web.StreamResponse:
         """What needs no index to be answered."""
         match where:
-            case routes.Redirect(location):
+            case places.Redirect(location):
                 query = request.rel_url.raw_query_string
                 return plain(
                     301, "moved", {"Location": location + (f"?{query}" if query else ""), "Vary": VARY}
                 )
-            case routes.Health():
+            case places.Health():
                 return plain(200, "ok")
-            case routes.Root():
+            case places.Root():
                 return plain(
                     200, f"pypicache; the default index is at /simple/, the same as /{self._default}/simple/"
                 )
-            case routes.NotHere(reason, status):
+            case places.NotHere(reason, status):
                 return plain(status, reason, {"Vary": VARY})
         raise AssertionError(f"nobody answers {where}")
 

@@ -36,6 +36,11 @@ class Front:
         """The edge in force."""
         return self._turn.edge
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests the edge in force is answering."""
+        return self._turn.users
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever happens; the answer has been sent when it is returned."""
         turn = self._turn

@@ -11,7 +11,7 @@ from pypicache.rules.conditional import not_modified, wants_revalidation
 from pypicache.simple.negotiate import negotiate_coding
 from pypicache.web.address import Network, base_url
 from pypicache.web.headers import CODINGS, PAGE_CACHE_CONTROL, cache_status, joined
-from pypicache.web.routes import LegacyJSON
+from pypicache.web.places import LegacyJSON
 
 VARY = "Accept-Encoding"
 

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractAccessLogger
 
 from pypicache.events import Answered, Kind, OnAnswered, Outcome
 from pypicache.index.locate import SIDECAR
-from pypicache.web import routes
+from pypicache.web import places
 from pypicache.web.request import Request
 
 BROKEN = 499
@@ -83,16 +83,16 @@ def outcome(cache_status: str | None) -> Outcome:
     return _OUTCOMES.get(said, "none")
 
 
-def about(place: routes.Route | None) -> tuple[Kind, str, str]:
+def about(place: places.Route | None) -> tuple[Kind, str, str]:
     """The kind of what is at that place, its index, and the project or file: empty where there is none."""
     match place:
-        case routes.ProjectPage(index, project):
+        case places.ProjectPage(index, project):
             return "page", index, project
-        case routes.FilePath(index, path):
+        case places.FilePath(index, path):
             return ("sidecar" if path[-1].endswith(SIDECAR) else "file"), index, path[-1]
-        case routes.ProjectList(index):
+        case places.ProjectList(index):
             return "list", index, ""
-        case routes.LegacyJSON(index, project):
+        case places.LegacyJSON(index, project):
             return "legacy", index, project
     return "other", "", ""
 

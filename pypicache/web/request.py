@@ -9,7 +9,7 @@ import time
 
 from aiohttp import hdrs, web
 
-from pypicache.web.routes import Route
+from pypicache.web.places import Route
 
 NAME = "pypicache"
 """What the Server header says: no versions, which only help who looks for holes (RFC 9110 section 10.2.4)."""

@@ -8,6 +8,7 @@ one or two segments, and the longest match wins; then come the aliases of the de
     /{index}/simple/{name}         Redirect to the line above; likewise names that aren't normalised
     /{index}/packages/{path…}      FilePath
     /-/explain/{index}/{name}      Explain
+    /-/status                      Status
     /{index}/+origin/{name}        Origin; without a name, of no project; also /+origin, the default index's
     /simple/… /index/… /packages/…  the default index's
 
@@ -29,11 +30,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 from pypicache.simple.links import decode_path
-from pypicache.simple.model import ProjectName, project_name
+from pypicache.simple.model import project_name
+from pypicache.web.places import (
+    Explain,
+    FilePath,
+    Health,
+    LegacyJSON,
+    NotHere,
+    Origin,
+    ProjectList,
+    ProjectPage,
+    Ready,
+    Redirect,
+    Root,
+    Route,
+    Status,
+)
 
 MAX_PATH = 2048
 """Longer paths are refused: an index name, a 255-byte file name and its directories need less."""
@@ -42,103 +57,8 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}", re.ASCII)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectList:
-    """The list of all projects (PEP 503's root)."""
-
-    index: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectPage:
-    """One project's page."""
-
-    index: str
-    project: ProjectName
-
-
-@dataclass(frozen=True, slots=True)
-class FilePath:
-    """A file or a sidecar: decoded segments below `packages/`."""
-
-    index: str
-    path: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LegacyJSON:
-    """A project's legacy JSON, of all its versions or of one.
-
-    `root` is what the path names the index by: its links stand below it, as those of the page at the same address do.
-    """
-
-    index: str
-    project: ProjectName
-    version: str | None = None
-    root: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where the index, and the files of the project if there is one, are at their origin."""
-
-    index: str
-    project: ProjectName | None
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """The same thing under its proper name; `location` is relative, so that it holds behind any proxy."""
-
-    location: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explain:
-    """Why the index answers as it does for the project."""
-
-    index: str
-    project: ProjectName
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The process lives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """`/` itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotHere:
-    """Nothing is at that path; `reason` is one line for the client."""
-
-    reason: str
-    status: int = 404
-
-
-Route = (
-    ProjectList | ProjectPage | FilePath | LegacyJSON | Explain | Origin | Redirect | Health | Root | NotHere
-)
-
-_OPEN = (Redirect, Health, NotHere)
-"""What says nothing of what is here."""
-
 _PAGES = {"simple", "+simple"}
 ORIGIN = "+origin"
-
-
-def is_open(where: Route) -> bool:
-    """Whether that is answered to everyone, whoever may read."""
-    return isinstance(where, _OPEN)
-
-
-def index_of(where: Route) -> str | None:
-    """The index that the place belongs to; None when it belongs to none."""
-    index: str | None = getattr(where, "index", None)
-    return index
 
 
 def route(raw_path: str, indexes: Collection[str], default: str) -> Route:
@@ -154,7 +74,7 @@ def route(raw_path: str, indexes: Collection[str], default: str) -> Route:
     if first in _FIXED and len(segments) == 1:
         return _FIXED[first]
     if first == "-":
-        return _explain(segments[1:], indexes)
+        return _own(segments[1:], indexes)
     for count in (2, 1):
         names = [decode(segment) for segment in segments[:count]]
         if (
@@ -184,17 +104,19 @@ def _by_default(index: str, first: str, segments: list[str]) -> Route:
     )
 
 
-_FIXED: dict[str, Route] = {"": Root(), "healthz": Health()}
+_FIXED: dict[str, Route] = {"": Root(), "healthz": Health(), "readyz": Ready()}
 
 
-def _explain(segments: list[str], indexes: Collection[str]) -> Route:
+def _own(segments: list[str], indexes: Collection[str]) -> Route:
     texts = [decode(segment) for segment in segments]
+    if texts == ["status"]:
+        return Status()
     *index, last = texts[1:] or [None]
     name = project_name(last) if last is not None else None
     known = None not in index and "/".join(filter(None, index)) in indexes
     if texts[:1] == ["explain"] and known and name is not None:
         return Explain("/".join(filter(None, index)), name)
-    return NotHere("nothing is here; an answer is explained at /-/explain/{index}/{project}")
+    return NotHere("nothing is here; there are /-/status and /-/explain/{index}/{project}")
 
 
 def _origin(index: str, segments: list[str]) -> Route:

@@ -8,7 +8,7 @@ from pypicache.errors import Denied, FileNotFound, IntegrityError, ProjectNotFou
 from pypicache.events import Kind
 from pypicache.index.entry import Outcome
 from pypicache.simple.model import ProjectName
-from pypicache.web import routes
+from pypicache.web import places
 from pypicache.web.headers import cache_status, of_error
 from pypicache.web.record import about, outcome
 
@@ -19,16 +19,16 @@ DEMO = ProjectName("demo")
     ("place", "told"),
     [
         (None, ("other", "", "")),
-        (routes.Root(), ("other", "", "")),
-        (routes.NotHere("no"), ("other", "", "")),
-        (routes.ProjectPage("root/pypi", DEMO), ("page", "root/pypi", "demo")),
-        (routes.FilePath("corp", ("a", "demo-1.0.tar.gz")), ("file", "corp", "demo-1.0.tar.gz")),
-        (routes.FilePath("corp", ("demo.whl.metadata",)), ("sidecar", "corp", "demo.whl.metadata")),
-        (routes.ProjectList("corp"), ("list", "corp", "")),
-        (routes.LegacyJSON("corp", DEMO), ("legacy", "corp", "demo")),
+        (places.Root(), ("other", "", "")),
+        (places.NotHere("no"), ("other", "", "")),
+        (places.ProjectPage("root/pypi", DEMO), ("page", "root/pypi", "demo")),
+        (places.FilePath("corp", ("a", "demo-1.0.tar.gz")), ("file", "corp", "demo-1.0.tar.gz")),
+        (places.FilePath("corp", ("demo.whl.metadata",)), ("sidecar", "corp", "demo.whl.metadata")),
+        (places.ProjectList("corp"), ("list", "corp", "")),
+        (places.LegacyJSON("corp", DEMO), ("legacy", "corp", "demo")),
     ],
 )
-def test_what_a_request_was_about(place: routes.Route | None, told: tuple[Kind, str, str]) -> None:
+def test_what_a_request_was_about(place: places.Route | None, told: tuple[Kind, str, str]) -> None:
     assert about(place) == told
 
 

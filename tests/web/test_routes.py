@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypicache.simple.model import ProjectName
-from pypicache.web.routes import (
+from pypicache.web.places import (
     Explain,
     FilePath,
     Health,
@@ -17,11 +17,13 @@ from pypicache.web.routes import (
     NotHere,
     ProjectList,
     ProjectPage,
+    Ready,
     Redirect,
     Root,
     Route,
-    route,
+    Status,
 )
+from pypicache.web.routes import route
 
 INDEXES = {"root/pypi", "corp", "team/dev", "team"}
 DEFAULT = "root/pypi"
@@ -46,6 +48,8 @@ def default_legacy(name: str, version: str | None = None) -> LegacyJSON:
     [
         ("/", Root()),
         ("/healthz", Health()),
+        ("/readyz", Ready()),
+        ("/-/status", Status()),
         ("/-/explain/root/pypi/Foo_Bar", Explain("root/pypi", ProjectName("foo-bar"))),
         ("/-/explain/corp/demo", Explain("corp", ProjectName("demo"))),
         ("/-/explain/team/dev/demo", Explain("team/dev", ProjectName("demo"))),

@@ -1,0 +1,142 @@
+"""What a daemon says of itself while real requests come: `/healthz`, `/readyz`, `/-/status`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from tests.client import ByHand, get
+from tests.daemon import Daemon, config_for
+from tests.origin import Gate, Origin, StallAt
+from tests.wheels import wheel
+
+MakeDaemon = Callable[..., Daemon]
+MakeOrigin = Callable[..., Origin]
+
+SECRET = "hidden-word"
+
+
+def status(daemon: Daemon) -> Any:
+    answer = get(f"{daemon.url}/-/status")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.headers["cache-control"] == "no-store"
+    assert SECRET not in answer.text
+    return answer.json()
+
+
+def test_what_requests_come_to(origin: Origin, daemon: MakeDaemon) -> None:
+    """Counted by page and file, held or not; and what a mirror sent is told from what clients got."""
+    item = wheel("demo", "1.0", size=100_000)
+    origin.add(item)
+    mirror = {"username": "me", "password": SECRET}
+    made = daemon(config_for(origin, mirror=mirror, index={"web_url": "https://example.org/{name}/"}))
+    for _ in range(3):
+        get(made.simple + "demo/")
+    link = made.link(item)
+    get(link)
+    get(link)
+    get(made.simple + "nope/")
+    said = status(made)
+    totals = said["totals"]
+    assert (totals["page_hits"], totals["page_misses"]) == (3, 2)
+    assert (totals["file_hits"], totals["file_misses"]) == (1, 1)
+    assert totals["hit_rate"] == round(4 / 7, 4)
+    assert len(item.data) < totals["received"] < len(item.data) + 20_000
+    assert totals["saved"] > len(item.data)
+    assert totals["sent"] > 2 * len(item.data)
+    assert sum(minute["requests"] for minute in said["traffic"]) >= totals["requests"]
+    assert said["wanted"] == [{"index": "root/pypi", "project": "demo", "requests": 4}]
+    (index,) = said["indexes"]
+    assert (index["name"], index["default"], index["web_url"]) == (
+        "root/pypi",
+        True,
+        "https://example.org/{name}/",
+    )
+    (mirror_said,) = index["mirrors"]
+    assert mirror_said["url"] == origin.simple
+    assert (mirror_said["health"], mirror_said["failures"]) == ("up", 0)
+    assert mirror_said["latency"] > 0
+    disk = said["disk"]
+    assert disk["free"] > 0
+    assert (disk["files"], disk["used"] > len(item.data)) == (1, True)
+    assert said["unusable"] is None
+    assert said["version"]
+
+
+def test_a_download_in_flight_is_told_with_its_readers(origin: Origin, daemon: MakeDaemon) -> None:
+    item = wheel("demo", "1.0", size=2_000_000)
+    origin.add(item)
+    made = daemon(config_for(origin))
+    link = made.link(item)
+    gate = Gate()
+    origin.script(item.filename, StallAt(1_000_000, gate))
+    first, second = ByHand(link), ByHand(link)
+    first.head()
+    second.head()
+    first.read(500_000)
+    (download,) = status(made)["downloads"]
+    assert (download["filename"], download["size"], download["readers"]) == (
+        item.filename,
+        len(item.data),
+        2,
+    )
+    assert 500_000 < download["bytes"] < len(item.data)
+    assert (download["mirrors"], download["state"]) == (["origin"], "fill")
+    gate.open()
+    first.read(len(item.data) - 500_000)
+    assert status(made)["downloads"] == []
+    first.close()
+    second.close()
+
+
+def test_a_mirror_that_is_down_and_how_it_failed(origins: MakeOrigin, daemon: MakeDaemon) -> None:
+    first, second = origins(), origins()
+    first.add(wheel("demo", "1.0"))
+    second.add(wheel("demo", "1.0"))
+    made = daemon(config_for(first, second))
+    first.close()
+    assert get(made.simple + "demo/").status == 200
+    said = status(made)
+    down, up = said["indexes"][0]["mirrors"]
+    assert (down["health"], down["pages"]["state"], down["failures"] > 0) == ("down", "open", True)
+    assert down["last_error"]
+    assert abs(down["last_error_at"] - said["now"]) < 30
+    assert (up["health"], up["last_error"]) == ("up", "")
+    (error,) = said["errors"]
+    assert (error["what"], error["where"], error["subject"]) == ("MirrorFailed", "origin", "demo")
+
+
+def test_layers_and_what_they_hide(origins: MakeOrigin, daemon: MakeDaemon) -> None:
+    corp, public = origins(name="corp"), origins(name="public")
+    corp.add(wheel("demo", "1.0"))
+    public.add(wheel("demo", "1.0"))
+    config = config_for(public)
+    config["indexes"]["corp"] = {"mirrors": [corp.simple]}
+    config["indexes"]["dev"] = {"layers": ["corp", "root/pypi"]}
+    config["indexes"]["corp"]["ttl"] = 0
+    made = daemon(config)
+    for index in ("root/pypi", "dev", "dev"):
+        get(f"{made.url}/{index}/simple/demo/")
+    said = status(made)
+    dev = next(index for index in said["indexes"] if index["name"] == "dev")
+    assert dev["layers"] == [{"index": "corp", "owns": []}, {"index": "root/pypi", "owns": []}]
+    assert said["shadowed"] == [{"index": "dev", "project": "demo", "hidden": ["root/pypi"]}]
+
+
+def test_ready_until_the_cache_is_gone(origin: Origin, daemon: MakeDaemon) -> None:
+    """`/healthz` looks at no disk, and mirrors count for neither."""
+    made = daemon(config_for(origin))
+    origin.close()
+    ready = get(f"{made.url}/readyz")
+    assert (ready.status, ready.text, ready.headers["cache-control"]) == (200, "ok\n", "no-store")
+    shutil.rmtree(made.cache)
+    while (gone := get(f"{made.url}/readyz")).status == 200:
+        pass  # it was looked at within the last second
+    assert (gone.status, gone.text) == (
+        503,
+        "not ready: the cache directory can't be written to: No such file or directory\n",
+    )
+    assert int(gone.headers["retry-after"]) > 0
+    assert get(f"{made.url}/healthz").status == 200
+    assert status(made)["unusable"]
