@@ -250,11 +250,12 @@ class Origin(Site, RequestLog):
 class BlackHole:
     """An address where connecting takes for ever: the listener's queue is full and nobody empties it."""
 
-    def __init__(self) -> None:
-        self._sockets = [_bound()]
+    def __init__(self, host: str = HOST, port: int = 0) -> None:
+        self._sockets = [_bound(port, host)]
         self._sockets[0].listen(0)
-        self.port: int = self._sockets[0].getsockname()[1]
-        self.url = f"http://{HOST}:{self.port}"
+        self._address = self._sockets[0].getsockname()
+        self.port: int = self._address[1]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def __enter__(self) -> Self:
         while self._connects():
@@ -269,20 +270,20 @@ class BlackHole:
 
     def _connects(self) -> bool:
         """Whether one more connection was taken, within a time in which loopback always answers."""
-        one = socket.socket()
+        one = socket.socket(self._sockets[0].family)
         self._sockets.append(one)
         one.settimeout(0.3)
         try:
-            one.connect((HOST, self.port))
+            one.connect(self._address)
         except TimeoutError:
             return False
         return True
 
 
-def _bound(port: int = 0) -> socket.socket:
-    one = socket.socket()
+def _bound(port: int = 0, host: str = HOST) -> socket.socket:
+    one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-    one.bind((HOST, port))
+    one.bind((host, port))
     return one

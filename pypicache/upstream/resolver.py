@@ -1,14 +1,17 @@
 """Host names to addresses, in threads of their own.
 
 The system's resolver can hang for half a minute, and a thread with it. The loop's own threads serve others too, so
-each mirror has a few of its own: its DNS trouble is nobody else's. A question takes no longer than a connection may.
+each mirror has a few of its own: its DNS trouble is nobody else's. A question takes no longer than a connection may, and
+one that nobody waits for any more doesn't hold up the end of the process, as a pool's would.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import socket
-from concurrent.futures import ThreadPoolExecutor
+import threading
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -20,20 +23,46 @@ class Resolver(AbstractResolver):
     """Asks the system's resolver."""
 
     def __init__(self, *, name: str, seconds: float) -> None:
+        self._name = name
         self._seconds = seconds
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"dns {name}")
+        self._free = asyncio.Semaphore(THREADS)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """The host's addresses. Raises OSError; TimeoutError is one."""
         loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[ResolveResult]] = loop.create_future()
+
+        def ask() -> None:
+            outcome: list[ResolveResult] | Exception
+            try:
+                outcome = _lookup(host, port, family)
+            except Exception as error:  # noqa: BLE001 - whatever it is, who asked is told
+                outcome = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(ended, outcome)
+
+        def ended(outcome: list[ResolveResult] | Exception) -> None:
+            self._free.release()
+            if answer.done():
+                return  # nobody waits any more
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
         async with asyncio.timeout(self._seconds):
-            return await loop.run_in_executor(self._threads, _lookup, host, port, family)
+            await self._free.acquire()
+            try:
+                threading.Thread(target=ask, name=f"dns {self._name}", daemon=True).start()
+            except RuntimeError as error:
+                self._free.release()
+                raise OSError(errno.EAGAIN, "no thread to ask with") from error
+            return await answer
 
     async def close(self) -> None:
-        """Let the threads end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Threads end by themselves."""
 
 
 def _lookup(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
