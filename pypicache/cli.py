@@ -25,6 +25,7 @@ _COMMANDS: Final = {
         "Tell why a running daemon answers as it does for a project, or for one file of it.",
     ),
     "lock": ("lock", "Rewrite the links of lock files between this cache and the index that it caches."),
+    "completion": ("completion", "Print the script by which a shell completes commands."),
     "version": ("version", "Show the versions of pypicache and of what it runs on."),
 }
 """Name: the module under `pypicache.commands`, which has a command of the same name with `-` as `_`, and its summary."""
