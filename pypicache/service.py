@@ -18,6 +18,7 @@ from functools import partial
 from aiohttp import web
 
 from pypicache.admission import Lasting, gate
+from pypicache.caring import care_of, pages_limit
 from pypicache.config import schema
 from pypicache.connecting import own_name
 from pypicache.errors import ConfigError, PypicacheError
@@ -39,6 +40,7 @@ from pypicache.reloading import read_again, settle
 from pypicache.store.condition import Condition
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
+from pypicache.store.janitor import Janitor
 from pypicache.store.keeper import Keeper
 from pypicache.store.links import LinkStore
 from pypicache.store.lists import ListStore
@@ -244,14 +246,20 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         observe = monitor.observe
         offload = await stack.enter_async_context(Offload())
         group = config.server.accel_group if config.server.accel else None
-        blobs = await stack.enter_async_context(DiskBlobStore(root, group=group, observe=observe))
+        care = care_of(config)
+        blobs = await stack.enter_async_context(
+            DiskBlobStore(root, limits=care.limits, group=group, observe=observe)
+        )
+        janitor = await stack.enter_async_context(Janitor(blobs.keeper, care=care, observe=observe))
         shared = Shared(
             clock=time.time,
             own_name=own_name(),
             offload=offload,
             blobs=blobs,
-            pages=await stack.enter_async_context(DiskPageStore(root / "pages", observe=observe)),
-            links=await stack.enter_async_context(LinkStore(root, observe=observe)),
+            pages=await stack.enter_async_context(
+                DiskPageStore(root / "pages", size_limit=pages_limit(config), observe=observe)
+            ),
+            links=await stack.enter_async_context(LinkStore(root, usage=blobs.keeper.usage, observe=observe)),
             lists=await stack.enter_async_context(ListStore(root, observe=observe)),
             library=await stack.enter_async_context(Library(store=blobs, observer=observe)),
             meters=monitor.meters,
@@ -273,4 +281,5 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         stack.push_async_callback(running.aclose)
         await stack.enter_async_context(shared.ahead)  # ends before the indexes that it asks
         await running.reload(config)
+        running.follow(lambda config: janitor.change(care_of(config)))
         yield running

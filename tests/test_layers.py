@@ -25,8 +25,8 @@ MAY = {
     "rules": {"simple", "errors"},
     "upstream": {"simple", "rules", "errors", "events", "offload", "hops", "__init__"},
     # rules.pieces is span arithmetic, which the spool's journal needs as much as the transfer does.
-    # rules.eviction is what the evictor goes by, in bounded steps next to the files.
-    "store": {"simple.model", "rules.pieces", "rules.eviction", "errors", "events"},
+    # rules.eviction and rules.scrub are what the evictor and the scrub go by, in bounded steps next to the files.
+    "store": {"simple.model", "rules.pieces", "rules.eviction", "rules.scrub", "errors", "events"},
     "index": {
         "simple",
         "rules",
@@ -46,6 +46,7 @@ MAY = {
     "reloading": {"config", "errors"},
     # A part of the composition root.
     "admission": {"config", "rules", "web"},
+    "caring": {"config", "rules", "store"},
     "layering": {"config", "index", "events"},
     "connecting": {"config", "upstream"},
     # The composition root of `pypicache mirrors`: the daemon's clients, and no daemon.
@@ -70,6 +71,7 @@ MAY = {
         "connecting",
         "monitor",
         "monitoring",
+        "caring",
         "layering",
         "wiring",
         "web",

@@ -13,14 +13,8 @@ from typing import Final
 PENDING: Final[Mapping[str, str]] = {
     "server.workers": "one process serves",
     "server.max_connections": "connections aren't counted",
-    "cache.max_size": "nothing is evicted",
-    "cache.min_free": "nothing is evicted",
-    "cache.max_age": "nothing is evicted",
-    "cache.scrub": "stored files aren't hashed again",
-    "cache.pin": "nothing is evicted",
     "log.file": "logs go to standard error",
     "admin.users": "nothing can be changed over HTTP",
-    "indexes.*.quota": "nothing is evicted",
     "indexes.*.web_url": "there is no status page to link from",
 }
 """The setting, and what is done instead."""

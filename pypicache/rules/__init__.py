@@ -15,6 +15,7 @@ resume       whether a response may continue the bytes of a broken download
 addresses    where a link out of a page may lead: no inner networks
 redirects    where a redirect may lead
 eviction     which stored files go, and how much room there has to be
+scrub        how far the hashing of stored files should have come
 policy       what of a project an index hands out
 passwords    whether a password belongs to a hash
 attempts     when the next guess at a password may be made

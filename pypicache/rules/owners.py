@@ -36,6 +36,11 @@ def may_be_asked(project: ProjectName, layers: Sequence[Claim]) -> tuple[str, ..
     return tuple(layer.index for layer in layers if not layer.owns)
 
 
+def matches_any(project: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns names the project, whose name is normalised."""
+    return any(matches(ProjectName(project), pattern) for pattern in patterns)
+
+
 def matches(project: ProjectName, pattern: str) -> bool:
     """Whether the pattern names the project."""
     parts = pattern.split("*")

@@ -36,6 +36,9 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHARD = re.compile(r"[0-9a-f]{2}")
 
 _AT_A_TIME = 8 << 20
+_LATELY = 3600.0
+"""Seconds after whose last use a file that was only hashed leaves the page cache."""
+
 _DAMAGED = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.EOVERFLOW}
 """What reading fails with where the disk or the file system is damaged. All else (no descriptors) says nothing of the file."""
 
@@ -120,7 +123,12 @@ class BlobFiles:
                             yield _candidate(entry.name, status)
 
     def count(self, shard: int) -> list[Candidate]:
-        """The shard's blobs; from now on the usage knows exactly these."""
+        """The shard's blobs; from now on the usage knows exactly these.
+
+        They are looked at twice: the first time has the disk bring what it must, so that nobody waits for it at the lock.
+        """
+        for _ in self.scan(shard):
+            pass
         with self._usage.locked() as sums:
             found = list(self.scan(shard))
             sums.counted_blobs(shard, size=sum(each.size for each in found), count=len(found))
@@ -149,6 +157,15 @@ class BlobFiles:
         for entry in entries(top, depth=1) if not top.is_symlink() else ():
             if _SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 yield entry.path, top.name + entry.name
+
+    def names(self, place: int) -> list[str]:
+        """The digests, as far as file names say, in the place of these four digits."""
+        prefix = f"{place:04x}"
+        top = self.directory / prefix[:2]
+        if top.is_symlink() or (top / prefix[2:]).is_symlink():
+            return []
+        found = (entry.name for entry in entries(top / prefix[2:], depth=1))
+        return [name for name in found if SHA256.fullmatch(name) and name.startswith(prefix)]
 
     # Use
 
@@ -224,6 +241,8 @@ class BlobFiles:
         fd, status = found
         try:
             why = _hash(fd, status.st_size, sha256, stop)
+            if self._now() - status.st_mtime > _LATELY:
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
             if why is None or not same_file(path, fd):
                 return None
             damage = Damage(path, why)

@@ -50,10 +50,7 @@ class Gone:
 
 
 class Evictor:
-    """Frees room. `spared` says of which digests nothing may be known but that they stay; `told` hears of each blob that went.
-
-    `count_links` is called for each shard of a pass, to have the links counted with it.
-    """
+    """Frees room. `told` hears of each blob that went, `count_links` is called for each shard of a pass, to count its links too."""
 
     def __init__(
         self,
@@ -80,36 +77,44 @@ class Evictor:
         self._found: list[Candidate] = []
         self._left: list[int] = []
         self._began = self._ended = float("-inf")
-        self.spared: Callable[[str], bool] = lambda _: False
+        self.spared: Callable[[Candidate], bool] = lambda _: False
+        """What stays, whatever happens; asked in any thread."""
 
     @property
     def surveyed(self) -> bool:
         """Whether a pass has gone through since the start."""
         return self._ended > float("-inf")
 
-    def free(self, need: Callable[[], int], *, most: int | None = None, why: Why = "size") -> bool:
-        """Free what is needed, at most so many blobs for it; whether nothing is needed any more. Raises StoreError."""
+    def free(self, need: Callable[[], int], *, most: int | None = None) -> int:
+        """Free what is needed, with at most so many blobs; how many blobs went for it. Raises StoreError."""
         with self._lock:
             self._uses.flush()
             self._drop_remains(need)
             fresh = False
             count = 0
-            while need() > 0:
-                if most is not None and count >= most:
-                    return False
+            while need() > 0 and (most is None or count < most):
                 candidate = self._pop()
                 if candidate is not None:
-                    count += self._evict(candidate, why)
+                    count += self._evict(candidate, "size")
                 elif fresh or not self._hurry():
-                    return False
+                    break
                 else:
                     fresh = not self._left
-            return True
+            return count
 
     def evict(self, candidates: Sequence[Candidate], why: Why) -> int:
-        """Evict these, but for those that somebody reads or that are spared; how many went. Raises StoreError."""
+        """Evict these, but for those that somebody reads or that are spared; how many went. Raises StoreError.
+
+        One that was used since it was looked at stays.
+        """
         with self._lock:
-            return sum(self._evict(candidate, why) for candidate in candidates)
+            self._uses.flush()
+            count = 0
+            for candidate in candidates:
+                known = self._files.look(candidate.sha256)
+                if known is not None and known.used_at <= candidate.used_at:
+                    count += self._evict(known, why)
+            return count
 
     def survey(self) -> list[Candidate]:
         """One shard more of the pass, and its blobs; a new pass begins when the last one is through."""
@@ -160,7 +165,7 @@ class Evictor:
         return None
 
     def _evict(self, candidate: Candidate, why: Why) -> int:
-        if self.spared(candidate.sha256) or self._files.evict(candidate.sha256) is None:
+        if self.spared(candidate) or self._files.evict(candidate.sha256) is None:
             return 0
         self._told(Gone(candidate, why))
         return 1
