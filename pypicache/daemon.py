@@ -1,31 +1,27 @@
-"""The process round the service: signals, sockets, limits, exit code.
+"""The process round the service: what must be so before anything is opened, the event loop, the exit code.
 
-It turns a `Config` into a listening daemon and ends it in order: no new connections, running responses finish, then
-everything behind them closes. What the service consists of is `service`'s business.
+It sets up the log, takes the cache directory and the sockets, so that a second daemon on either ends with one clear
+line, and has a `worker` serve.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
+import os
 import resource
-import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine
 
-from aiohttp import web
-
-from pypicache import __version__
 from pypicache.config import schema
 from pypicache.errors import PypicacheError
-from pypicache.events import OnAnswered
 from pypicache.log import setup as setup_log
-from pypicache.service import Service, service
-from pypicache.web.access import AccessLog
-from pypicache.web.pace import limit_silence
-from pypicache.web.server import Server
+from pypicache.notify import Notifier
+from pypicache.orders import Orders
+from pypicache.sockets import open_listeners
+from pypicache.store.owner import Owner
+from pypicache.worker import work
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +36,43 @@ def run(config: schema.Config) -> int:
         log.warning("%s", warning)
     _raise_file_limit()
     try:
-        if sys.platform == "win32":
-            return asyncio.run(_serve(config))
-        import uvloop  # noqa: PLC0415 - not there on Windows
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(config))
+        with Owner(config.cache.dir) as owner:
+            serve(config, released=owner.release)
     except PypicacheError as error:
         log.critical("%s", error)
         return 1
+    return 0
+
+
+def serve(config: schema.Config, *, released: Callable[[], object] = lambda: None) -> None:
+    """Serve on a cache directory that whoever calls answers for, until a signal ends it.
+
+    `released` is called when no new request will come. Raises PypicacheError when it can't listen or can't open the cache.
+    """
+    notifier = Notifier.of(os.environ)
+    listeners = open_listeners(config.server.listen)
+
+    async def main() -> None:
+        orders = Orders()
+        with orders.from_signals():
+            await work(config, listeners, orders=orders, notifier=notifier, released=released)
+
+    try:
+        run_loop(main())
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def run_loop(main: Coroutine[object, object, None]) -> None:
+    """Run it in an event loop of its own."""
+    if sys.platform == "win32":
+        asyncio.run(main)
+        return
+    import uvloop  # noqa: PLC0415 - not there on Windows
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
 
 
 def _raise_file_limit() -> None:
@@ -58,67 +82,3 @@ def _raise_file_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-async def _serve(config: schema.Config) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    # Until there is something to reload, the signal is noted; its default would end the process.
-    again = asyncio.Event()
-    loop.add_signal_handler(signal.SIGHUP, again.set)
-    async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(service(config))
-        takers: list[OnAnswered] = [running.monitor.take]
-        if config.log.access:
-            takers.append((await stack.enter_async_context(AccessLog(sys.stderr.write))).take)
-        server = Server(running.handle, takers=takers, keepalive_timeout=config.server.keepalive_timeout)
-        runner = web.ServerRunner(server, shutdown_timeout=config.server.shutdown_timeout)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        log.info(
-            "pypicache %s, %s",
-            __version__,
-            f"configured by {config.path}" if config.path else "built-in configuration",
-        )
-        # What was imported and wired stays: a collector that looks at it again and again holds the loop up for 20 to 35 ms.
-        gc.collect()
-        gc.freeze()
-        for address in config.server.listen:
-            await _listen(runner, address)
-        reloads = loop.create_task(_reload_when(again, running), name="reload on SIGHUP")
-        await stop.wait()
-        reloads.cancel()
-        running.stopping = True
-        log.info("stopping: running responses have %g s to finish", config.server.shutdown_timeout)
-    return 0
-
-
-async def _reload_when(again: asyncio.Event, running: Service) -> None:
-    """Reload whenever `again` is set; however often that is meanwhile, once more is enough."""
-    while True:
-        await again.wait()
-        again.clear()
-        try:
-            await running.reread()
-        except Exception:
-            log.exception("not reloaded: a bug")
-
-
-async def _listen(runner: web.BaseRunner, address: schema.Listen) -> None:
-    try:
-        if address.unix is not None:
-            address.unix.unlink(missing_ok=True)
-            await web.UnixSite(runner, str(address.unix), backlog=1024).start()
-            log.info("listening on unix:%s", address.unix)
-            return
-        site = web.TCPSite(runner, address.host, address.port, backlog=1024)
-        await site.start()
-    except OSError as error:
-        raise PypicacheError(f"can't listen on {address}: {error.strerror or error}") from error
-    server = site._server  # noqa: SLF001 - aiohttp has no public way to the sockets, and port 0 needs one
-    for sock in getattr(server, "sockets", ()):
-        limit_silence(sock)
-        host, port = sock.getsockname()[:2]
-        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)

@@ -16,9 +16,13 @@ from pathlib import Path
 
 import uvloop
 
-from pypicache import daemon, log
+from pypicache import log
 from pypicache.config import schema
 from pypicache.config.load import load
+from pypicache.notify import Notifier
+from pypicache.orders import Orders
+from pypicache.sockets import open_listeners
+from pypicache.worker import work
 
 TICK = 0.002
 _SCHEDSTAT = Path("/proc/thread-self/schedstat")
@@ -65,16 +69,19 @@ class Watch:
         self._loop.call_later(TICK, self._tick)
 
 
-async def _watched(config: schema.Config) -> int:
-    watch = Watch()
-    try:
-        return await daemon._serve(config)
-    finally:
-        sys.stderr.write(f"lag {json.dumps(watch.report())}\n")
+async def _watched(config: schema.Config) -> None:
+    orders = Orders()
+    listeners = open_listeners(config.server.listen)
+    with orders.from_signals():
+        watch = Watch()
+        try:
+            await work(config, listeners, orders=orders, notifier=Notifier(), released=lambda: None)
+        finally:
+            sys.stderr.write(f"lag {json.dumps(watch.report())}\n")
 
 
 if __name__ == "__main__":
     settings = load(Path(sys.argv[-1]), {})
     log.setup(settings.log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(runner.run(_watched(settings)))
+        runner.run(_watched(settings))

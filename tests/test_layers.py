@@ -51,7 +51,12 @@ MAY = {
     "connecting": {"config", "upstream"},
     # The composition root of `pypicache mirrors`: the daemon's clients, and no daemon.
     "measuring": {"config", "connecting", "upstream", "rules", "simple", "offload", "errors"},
-    "daemon": {"service", "reloading", "config", "log", "web", "errors", "events", "__init__"},
+    "notify": set(),
+    "orders": set(),
+    "sockets": {"config", "errors"},
+    "worker": {"service", "config", "events", "notify", "orders", "sockets", "web", "__init__"},
+    # The cache directory is the process's before anything in it is the service's.
+    "daemon": {"worker", "store.owner", "notify", "orders", "sockets", "config", "log", "errors"},
     # The same: what one index with mirrors consists of.
     "wiring": {
         "config",

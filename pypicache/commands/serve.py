@@ -16,7 +16,7 @@ def serve(path: Path | None) -> None:
     """Run the daemon in the foreground.
 
     Logs go to standard error. SIGTERM and SIGINT end it once running responses have finished, or after
-    server.shutdown_timeout. SIGHUP reloads the configuration.
+    server.shutdown_timeout; a second one, at once. SIGHUP reloads the configuration.
     """
     config = load_config(path)
     # The service brings aiohttp and the rest along: a bad configuration is told without waiting for them.

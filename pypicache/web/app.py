@@ -22,7 +22,7 @@ from pypicache.index.serving import Serving
 from pypicache.simple.model import valid_filename
 from pypicache.web import places, routes
 from pypicache.web.about import About
-from pypicache.web.errors import UNKEPT, plain, response_to
+from pypicache.web.errors import RETRY_AFTER, UNKEPT, plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.gate import Gate
 from pypicache.web.headers import VARY
@@ -105,6 +105,8 @@ class Edge:
         if isinstance(request, Request):
             request.place = where
         if not places.is_open(where):
+            if isinstance(request, Request) and request.crowded:
+                return plain(503, "too many connections", {"Retry-After": str(RETRY_AFTER)})
             await self._gate.admit(request, places.index_of(where))
         found = await self._resource(request, where)
         return self._simple_answer(request, where) if found is None else found

@@ -24,6 +24,9 @@ class Request(web.BaseRequest):
     refusal: str | None = None
     """Why it can't be answered, although it could be parsed."""
 
+    crowded = False
+    """Whether there are so many connections that this one is only told so."""
+
     sent: int | None = None
     """Bytes of the body that went out past aiohttp's writer; None when all of them go through it."""
 

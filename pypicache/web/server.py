@@ -2,7 +2,8 @@
 
 What can't be parsed never reaches the edge; here it becomes the same plain line as every other error, and so does a
 version of HTTP that isn't spoken. A request is recorded (`record`) when the last byte of its response has gone, so
-that the record has the bytes that went out and the time it took. Nothing here knows paths or indexes.
+that the record has the bytes that went out and the time it took. Connections beyond the limits (`limits`), and clients
+that take too long with a head, are dealt with here, too. Nothing here knows paths or indexes.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from aiohttp.web_protocol import ERROR
 from pypicache.errors import one_line
 from pypicache.events import OnAnswered
 from pypicache.web.errors import plain, response_to
+from pypicache.web.limits import Admission, Limits, admit
+from pypicache.web.punctual import HASTE, Punctual
 from pypicache.web.record import BROKEN, Recorder
 from pypicache.web.request import Request
+from pypicache.web.sparing import Sparing
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +37,7 @@ after which a connection that the client has closed is looked at again."""
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class Protocol(web.RequestHandler):
+class Protocol(Punctual):
     """One connection.
 
     A client that closes its side may be one that has said all (`nc` does so with its request) and is to be answered, or
@@ -47,12 +51,16 @@ class Protocol(web.RequestHandler):
             else                                        it stays: if it has left, the kernel refuses the next bytes
     """
 
-    __slots__ = ("_answered", "_said_all")
+    __slots__ = ("_answered", "_said_all", "crowded")
+
+    crowded: bool
+    """Whether there are so many connections that this one is only told so."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
         self._answered = 0
         self._said_all = False
+        self.crowded = False
         super().connection_made(transport)
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocols may answer here, aiohttp's doesn't
@@ -105,7 +113,7 @@ class Protocol(web.RequestHandler):
         else:
             lines = (message or "").strip().splitlines() or ["malformed"]
             why = one_line(lines[0].rstrip(":"), 200)
-            log.info("request from %s refused: %s", request.remote, why)
+            self.quietly.say("request from %s refused: %s", request.remote or "-", why)
             response = plain(status, f"the request can't be read: {why}")
         response.force_close()
         return response
@@ -114,14 +122,20 @@ class Protocol(web.RequestHandler):
 class Server(web.Server):
     """Makes a `Protocol` for every connection; `handler` answers the requests, `takers` are told of each answer."""
 
-    def __init__(self, handler: Handler, *, takers: Sequence[OnAnswered], keepalive_timeout: float) -> None:
+    def __init__(
+        self, handler: Handler, *, takers: Sequence[OnAnswered], limits: Limits | None = None
+    ) -> None:
         self._handler = handler
+        self.limits = limits or Limits()
+        self._quietly = Sparing(log, logging.INFO)
+        self._crowd = Sparing(log, logging.WARNING, burst=1)
+        self._told: set[web.RequestHandler] = set()
         self._recorder = Recorder(takers)
         super().__init__(
             self._handle,
             request_factory=self._request,
             handler_cancellation=True,
-            keepalive_timeout=keepalive_timeout,
+            keepalive_timeout=self.limits.keepalive_timeout,
             lingering_time=LINGER,
             auto_decompress=False,
             access_log=self._recorder,
@@ -130,21 +144,62 @@ class Server(web.Server):
 
     def __call__(self) -> Protocol:
         """A connection's protocol."""
-        return Protocol(self, loop=self._loop, **self._kwargs)
+        return Protocol(
+            self, loop=self._loop, patience=self.limits.patience, quietly=self._quietly, **self._kwargs
+        )
+
+    def limit(self, limits: Limits) -> None:
+        """Put other limits in force, for connections that come from now on."""
+        self.limits = limits
+        self._kwargs["keepalive_timeout"] = limits.keepalive_timeout
+
+    @property
+    def served(self) -> int:
+        """Connections that are open, but for those that are only told that there are too many."""
+        return len(self._connections) - len(self._told)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Decide what becomes of a new connection."""
+        sock = transport.get_extra_info("socket")
+        admission = admit(
+            self.limits, served=self.served, told=len(self._told), descriptor=sock.fileno() if sock else 0
+        )
+        super().connection_made(handler, transport)
+        if admission is Admission.SERVED:
+            return
+        self._crowd.say(
+            "%d connections are open, and there is no room for more (server.max_connections %d, %d descriptors):"
+            " new ones are answered 503",
+            self.served,
+            self.limits.max_connections,
+            self.limits.descriptors,
+        )
+        self._told.add(handler)
+        if admission is Admission.TOLD and isinstance(handler, Protocol):
+            handler.crowded = True
+            handler.hurry(HASTE)
+        else:
+            transport.abort()
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """The connection has ended."""
+        self._told.discard(handler)
+        super().connection_lost(handler, exc)
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Let running responses finish; after `timeout` seconds, break off those that haven't.
 
         aiohttp would wait that long once more, for handlers that don't notice.
         """
-        breaking = None if timeout is None else self._loop.call_later(timeout, self._break_off)
+        breaking = None if timeout is None else self._loop.call_later(timeout, self.break_off)
         try:
             await super().shutdown(timeout)
         finally:
             if breaking is not None:
                 breaking.cancel()
 
-    def _break_off(self) -> None:
+    def break_off(self) -> None:
+        """End every connection, whatever it is sending."""
         for transport in tuple(self._connections.values()):
             transport.abort()
 
@@ -164,9 +219,13 @@ class Server(web.Server):
         elif message.upgrade and message.headers.get("Upgrade", "").lower() not in {"websocket", "tcp"}:
             # aiohttp loses what was pipelined after an upgrade that it doesn't know; the client must be told to ask again.
             message = message._replace(should_close=True)
+        crowded = isinstance(protocol, Protocol) and protocol.crowded
+        if crowded:
+            message = message._replace(should_close=True)
         request = Request(message, payload, protocol, writer, task, self._loop)
         request.began = time.perf_counter()
         request.refusal = refusal
+        request.crowded = crowded
         return request
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -312,13 +312,13 @@ def broken(url: str) -> None:
         get(url, timeout=60)
 
 
-def test_l25_two_daemons_on_one_cache_share_a_download(origin: Origin, daemon: Make, big: Wheel) -> None:
+def test_l25_two_processes_on_one_cache_share_a_download(origin: Origin, daemon: Make, big: Wheel) -> None:
     """One writes the spool, the other follows it; the mirror sees one download."""
     origin.add(big)
     origin.script(big.filename, Rate(8 * MIB), repeat=True)
     config = config_for(origin, mirror=ONE)
     first = daemon(config)
-    second = daemon(config_for(origin, mirror=ONE, cache={"dir": str(first.cache)}))
+    second = daemon(config_for(origin, mirror=ONE, cache={"dir": str(first.cache)}), module="tests.beside")
     urls = [first.link(big), second.link(big)]
     with ThreadPoolExecutor(2) as pool:
         bodies = list(pool.map(lambda url: get(url, timeout=60).body, urls))
@@ -332,7 +332,7 @@ def test_l25_the_follower_takes_over_when_the_writer_is_killed(
     origin.add(big)
     origin.script(big.filename, Rate(8 * MIB), repeat=True)
     first = daemon(config_for(origin, mirror=ONE))
-    second = daemon(config_for(origin, mirror=ONE, cache={"dir": str(first.cache)}))
+    second = daemon(config_for(origin, mirror=ONE, cache={"dir": str(first.cache)}), module="tests.beside")
     urls = [first.link(big), second.link(big)]
     with ThreadPoolExecutor(2) as pool:
         dying = pool.submit(broken, urls[0])
