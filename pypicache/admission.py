@@ -14,6 +14,7 @@ from typing import Self
 from pypicache.config import schema
 from pypicache.rules.attempts import Attempts
 from pypicache.web.accounts import Account, Accounts, account
+from pypicache.web.devpi import Devpi, IndexFacts
 from pypicache.web.gate import Gate
 
 CHECKERS = 2
@@ -50,6 +51,25 @@ def gate(config: schema.Config, lasting: Lasting) -> Gate:
             monotonic=time.monotonic,
         ),
         trusted=config.server.trusted_proxies,
+    )
+
+
+def devpi(config: schema.Config, who: Gate) -> Devpi:
+    """What devpi's client is told of the indexes."""
+    return Devpi(
+        indexes={name: _facts(index) for name, index in config.indexes.items()},
+        gate=who,
+        public_url=config.server.public_url,
+        trusted=config.server.trusted_proxies,
+    )
+
+
+def _facts(index: schema.Index) -> IndexFacts:
+    return IndexFacts(
+        mirrors=tuple(mirror.url for mirror in index.mirrors),
+        layers=tuple(layer.index for layer in index.layers),
+        ttl=index.ttl,
+        web_url=index.web_url,
     )
 
 

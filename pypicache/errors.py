@@ -6,7 +6,10 @@
     ├── ConfigError(problems)           --   never reaches a client
     ├── BadRequest                      400
     ├── Unauthorized(challenge)         401  only where accounts are configured
+    ├── MethodNotAllowed(allowed)       405
     ├── NotAcceptable                   406
+    ├── TooLarge                        413
+    ├── UnsupportedMediaType            415
     ├── NotFound                        404
     │   ├── ProjectNotFound
     │   └── FileNotFound
@@ -84,6 +87,28 @@ class NotAcceptable(PypicacheError):
     """No form that the client accepts can be made (RFC 9110 section 15.5.7)."""
 
     status = 406
+
+
+class MethodNotAllowed(PypicacheError):
+    """The place is there and isn't asked like that; `allowed` are the methods it knows."""
+
+    status = 405
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__(f"{one_line(method, 20)} is not answered here")
+
+
+class TooLarge(PypicacheError):
+    """The request's body is longer than anything that is meant to be sent there."""
+
+    status = 413
+
+
+class UnsupportedMediaType(PypicacheError):
+    """The request's body isn't of a type that is read there (RFC 9110 section 15.5.16)."""
+
+    status = 415
 
 
 class NotFound(PypicacheError):

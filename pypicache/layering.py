@@ -13,6 +13,7 @@ from pypicache.events import Observer
 from pypicache.index.explain import Explains, LayeredExplainer
 from pypicache.index.layered import LayeredIndex
 from pypicache.index.layered_legacy import AnswersLegacy, LayeredLegacy
+from pypicache.index.oldlinks import FindsOldLinks, LayeredOldLinks, OldLinks
 from pypicache.index.origins import FindsOrigins, LayeredOrigins
 from pypicache.index.serving import Serving
 
@@ -23,9 +24,11 @@ def add_layered(
     legacy: dict[str, AnswersLegacy],
     explains: dict[str, Explains],
     origins: dict[str, FindsOrigins],
+    old_links: dict[str, FindsOldLinks],
+    leaves: Mapping[str, OldLinks],
     observer: Observer,
 ) -> None:
-    """Add every index of `settings` that has layers to the four; those with mirrors are there already."""
+    """Add every index of `settings` that has layers to the five; those with mirrors are there already."""
 
     def made(name: str) -> Serving:
         if name not in indexes:
@@ -40,6 +43,7 @@ def add_layered(
             legacy[name] = LayeredLegacy(index=index, leaves=legacy)
             explains[name] = LayeredExplainer(index=index, members=explains)
             origins[name] = LayeredOrigins(index=index, leaves=origins)
+            old_links[name] = LayeredOldLinks(index=index, leaves=leaves)
         return indexes[name]
 
     for name in settings:

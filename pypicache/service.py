@@ -17,7 +17,7 @@ from functools import partial
 
 from aiohttp import web
 
-from pypicache.admission import Lasting, gate
+from pypicache.admission import Lasting, devpi, gate
 from pypicache.caring import care_of, pages_limit
 from pypicache.config import schema
 from pypicache.connecting import own_name
@@ -28,6 +28,7 @@ from pypicache.index.explain import Explains
 from pypicache.index.layered_legacy import AnswersLegacy
 from pypicache.index.library import Library
 from pypicache.index.lru import ByteLRU
+from pypicache.index.oldlinks import FindsOldLinks
 from pypicache.index.origins import FindsOrigins
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
@@ -192,12 +193,17 @@ class Service:
         legacy: dict[str, AnswersLegacy] = {name: index.legacy for name, index in wired.items()}
         explains: dict[str, Explains] = {name: index.explains for name, index in wired.items()}
         origins: dict[str, FindsOrigins] = {name: index.origins for name, index in wired.items()}
-        add_layered(config.indexes, indexes, legacy, explains, origins, shared.observer)
+        leaves = {name: index.old_links for name, index in wired.items()}
+        old_links: dict[str, FindsOldLinks] = {**leaves}
+        add_layered(config.indexes, indexes, legacy, explains, origins, old_links, leaves, shared.observer)
+        who = gate(config, self._lasting)
         lists = {name: index.lists for name, index in wired.items()}
         return Edge(
             indexes=indexes,
             explains=explains,
             origins=origins,
+            old_links=old_links,
+            devpi=devpi(config, who),
             default=config.default_index,
             clock=clock,
             disk=self._senders,
@@ -207,7 +213,7 @@ class Service:
                 public_url=config.server.public_url,
                 trusted=config.server.trusted_proxies,
             ),
-            gate=gate(config, self._lasting),
+            gate=who,
             lists=ListPages(lists=lists, disk=self._senders, clock=clock),
             about=About(unready=self.unready, status=self.status),
             accel=config.server.accel is not None,

@@ -24,6 +24,7 @@ from pypicache.index.legacy import Legacy
 from pypicache.index.library import Library
 from pypicache.index.lists import ProjectLists
 from pypicache.index.lru import ByteLRU
+from pypicache.index.oldlinks import OldLinks
 from pypicache.index.origins import FindsOrigins, Origins
 from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
@@ -75,6 +76,7 @@ class Wired:
     lists: ProjectLists
     explains: Explains
     origins: FindsOrigins
+    old_links: OldLinks
 
 
 async def wire(settings: schema.Index, shared: Shared) -> Wired:
@@ -163,6 +165,7 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
             lists=lists,
             explains=explains,
             origins=_origins(settings, catalog, source, shared),
+            old_links=OldLinks(catalog=catalog, links=shared.links, offload=shared.offload),
         )
 
 

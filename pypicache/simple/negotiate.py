@@ -105,6 +105,11 @@ def negotiate_coding(accept_encoding: str | None, offered: Sequence[str]) -> str
     return best
 
 
+def accepts_html(accept: str | None) -> bool:
+    """Whether the header names text/html itself: that is what tells a browser from a program."""
+    return any(media_range == "text/html" and quality > 0 for media_range, quality in _weighted(accept or ""))
+
+
 def _weighted(header: str) -> Iterator[tuple[str, float]]:
     """The parts of a header in lower case with their qualities; what is malformed is left out."""
     text = header[:MAX_HEADER]

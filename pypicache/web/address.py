@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
 
 from pypicache.errors import BadRequest, one_line
 
@@ -62,6 +63,27 @@ def base_url(
             "the Host header names no host" if host is None else f"no host is called {one_line(host, 80)}"
         )
     return f"{scheme}://{host}{prefix.rstrip('/')}/"
+
+
+def path_prefix(
+    headers: Mapping[str, str],
+    *,
+    peer: str | None,
+    public_url: str | None = None,
+    trusted: Sequence[Network] = (),
+) -> str:
+    """The path below which the client sees this server, without a slash at its end; mostly nothing.
+
+    It is the configured one for who came by that address, and what a trusted proxy says.
+    """
+    if public_url is not None:
+        url = urlsplit(public_url)
+        host = headers.get("Host", "")
+        if is_trusted(peer, trusted):
+            host = _last(headers, "X-Forwarded-Host") or host
+        return url.path.rstrip("/") if host.lower() == url.netloc.lower() else ""
+    prefix = _last(headers, "X-Forwarded-Prefix") if is_trusted(peer, trusted) else None
+    return (prefix or "").rstrip("/") if _PREFIX.fullmatch(prefix or "") else ""
 
 
 def valid_host(text: str) -> bool:

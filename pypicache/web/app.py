@@ -1,8 +1,8 @@
 """The edge: every request goes through `Edge.handle`.
 
 The path's meaning is decided by `routes.route`, on the path as it came, and what each meaning does stands in
-one table. Only GET and HEAD are answered, and no request has a body; so an Expect header asks for nothing that
-would be done (RFC 9110 section 10.1.1), and is ignored.
+one table. Only GET and HEAD are answered, and no request has a body, but for what devpi's client sends (`devpi`); so an
+Expect header asks for nothing that would be done (RFC 9110 section 10.1.1), and is ignored.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from pypicache import hops
 from pypicache.errors import BadRequest, UpstreamError
 from pypicache.index.ahead import Ahead
 from pypicache.index.explain import Explains
+from pypicache.index.oldlinks import FindsOldLinks
 from pypicache.index.origins import FindsOrigins
 from pypicache.index.serving import Serving
 from pypicache.simple.model import valid_filename
-from pypicache.web import places, routes
+from pypicache.simple.negotiate import accepts_html
+from pypicache.web import devpi_paths, places, routes
 from pypicache.web.about import About
+from pypicache.web.devpi import Devpi
 from pypicache.web.errors import RETRY_AFTER, UNKEPT, plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.gate import Gate
-from pypicache.web.headers import VARY
+from pypicache.web.headers import VARY, joined
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.web.pages import Pages
@@ -45,6 +48,8 @@ class Edge:
         indexes: Mapping[str, Serving],
         explains: Mapping[str, Explains],
         origins: Mapping[str, FindsOrigins],
+        old_links: Mapping[str, FindsOldLinks],
+        devpi: Devpi,
         default: str,
         clock: Callable[[], float],
         disk: Executor,
@@ -61,6 +66,8 @@ class Edge:
         self._indexes = indexes
         self._explains = explains
         self._origins = origins
+        self._old_links = old_links
+        self._devpi = devpi
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
         self._legacy = legacy
@@ -99,15 +106,22 @@ class Edge:
             return response_to(error)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if (refused := self._refused(request)) is not None:
-            return refused
+        if not hops.arrive(", ".join(request.headers.getall("Via", [])), self._own_name):
+            raise UpstreamError(
+                "", "a loop: this request has been here before; a mirror leads back to this cache"
+            )
         where = routes.route(request.rel_url.raw_path, self._indexes, self._default)
         if isinstance(request, Request):
             request.place = where
-        if not places.is_open(where):
-            if isinstance(request, Request) and request.crowded:
-                return plain(503, "too many connections", {"Retry-After": str(RETRY_AFTER)})
-            await self._gate.admit(request, places.index_of(where))
+        if isinstance(request, Request) and request.crowded and not places.is_open(where):
+            return plain(503, "too many connections", {"Retry-After": str(RETRY_AFTER)})
+        if isinstance(where, devpi_paths.SPOKEN) or (
+            isinstance(where, places.Root) and not accepts_html(joined(request, "Accept"))
+        ):
+            return await self._devpi.respond(request, where)
+        if (refused := self._refused(request)) is not None:
+            return refused
+        await self._gate.admit(request, where)
         found = await self._resource(request, where)
         return self._simple_answer(request, where) if found is None else found
 
@@ -117,6 +131,9 @@ class Edge:
             case places.ProjectPage(index, project):
                 return await self._pages.page(request, index, project)
             case places.FilePath(index, path):
+                return await self._files.file(request, index, path)
+            case devpi_paths.OldLink(index, digits, filename):
+                path = await self._old_links[index].path(digits, filename)
                 return await self._files.file(request, index, path)
             case places.ProjectList(index):
                 return await self._lists.list(request, index)
@@ -143,9 +160,8 @@ class Edge:
             case places.Health():
                 return plain(200, "ok")
             case places.Root():
-                return plain(
-                    200, f"pypicache; the default index is at /simple/, the same as /{self._default}/simple/"
-                )
+                line = f"pypicache; the default index is at /simple/, the same as /{self._default}/simple/"
+                return plain(200, line, {"Vary": "Accept"})
             case places.NotHere(reason, status):
                 return plain(status, reason, {"Vary": VARY})
         raise AssertionError(f"nobody answers {where}")
@@ -160,12 +176,6 @@ class Edge:
             response = plain(400, "a request has no body here")
             response.force_close()
             return response
-        if not hops.arrive(", ".join(request.headers.getall("Via", [])), self._own_name):
-            return response_to(
-                UpstreamError(
-                    "", "a loop: this request has been here before; a mirror leads back to this cache"
-                )
-            )
         return None
 
 

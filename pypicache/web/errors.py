@@ -12,7 +12,14 @@ import math
 
 from aiohttp import web
 
-from pypicache.errors import PypicacheError, TooManyAttempts, Unauthorized, UpstreamError, one_line
+from pypicache.errors import (
+    MethodNotAllowed,
+    PypicacheError,
+    TooManyAttempts,
+    Unauthorized,
+    UpstreamError,
+    one_line,
+)
 from pypicache.web.headers import of_error
 
 log = logging.getLogger(__name__)
@@ -50,6 +57,8 @@ def response_to(error: Exception) -> web.Response:
         headers["Retry-After"] = str(wait)
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = error.challenge
+    elif isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
     elif isinstance(error, TooManyAttempts):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return plain(error.status, str(error), headers)

@@ -21,6 +21,7 @@ from aiohttp import hdrs, web
 
 from pypicache.errors import Unauthorized
 from pypicache.rules.attempts import LOCAL, network_of
+from pypicache.web import places
 from pypicache.web.accounts import Accounts
 from pypicache.web.address import Network, is_trusted
 from pypicache.web.credentials import Basic, Bearer, authorization, is_local, is_loopback
@@ -45,9 +46,10 @@ class Gate:
         """Whether everyone may read the index; None: what belongs to no index."""
         return self._guarded is None or (index is not None and index not in self._guarded)
 
-    async def admit(self, request: web.BaseRequest, index: str | None) -> None:
-        """Return if the request may read the index (None: what belongs to no index). Raises Unauthorized, TooManyAttempts."""
-        if self.open_to_all(index):
+    async def admit(self, request: web.BaseRequest, where: places.Route) -> None:
+        """Return if the request may read what is at that place. Raises Unauthorized, TooManyAttempts."""
+        index = places.index_of(where)
+        if places.is_open(where) or self.open_to_all(index):
             return
         if isinstance(request, Request):
             request.guarded = True

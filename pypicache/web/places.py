@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pypicache.simple.model import ProjectName
+from pypicache.web import devpi_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,10 @@ Route = (
     | Ready
     | Root
     | NotHere
+    | devpi_paths.Place
 )
 
-_OPEN = (Redirect, Health, Ready, NotHere)
+_OPEN = (Redirect, Health, Ready, NotHere, *devpi_paths.OPEN)
 """What says nothing of what is here."""
 
 

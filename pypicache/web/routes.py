@@ -11,6 +11,7 @@ one or two segments, and the longest match wins; then come the aliases of the de
     /-/status                      Status
     /{index}/+origin/{name}        Origin; without a name, of no project; also /+origin, the default index's
     /simple/… /index/… /packages/…  the default index's
+    /{index}/{name}                Redirect to the page; and what `devpi_paths` knows
 
 Legacy JSON has as many addresses as clients have ideas of where an index keeps it; each ends in `/json`. ::
 
@@ -34,6 +35,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from pypicache.simple.links import decode_path
 from pypicache.simple.model import project_name
+from pypicache.web import devpi_paths as devpi
 from pypicache.web.places import (
     Explain,
     FilePath,
@@ -77,18 +79,16 @@ def route(raw_path: str, indexes: Collection[str], default: str) -> Route:
         return _own(segments[1:], indexes)
     for count in (2, 1):
         names = [decode(segment) for segment in segments[:count]]
-        if (
-            len(segments) > count
-            and None not in names
-            and "/".join(filter(None, names)) in indexes
-            and "" not in names
-        ):
-            return _in_index("/".join(filter(None, names)), segments[count:])
-    return _by_default(default, first, segments)
+        if len(segments) < count or None in names or "" in names:
+            continue
+        if (index := devpi.meant("/".join(filter(None, names)), indexes)) is not None:
+            return _in_index(index, segments[count:])
+    found = _by_default(default, first, segments)
+    return found or devpi.elsewhere([decode(segment) for segment in segments], indexes) or _NOTHING
 
 
-def _by_default(index: str, first: str, segments: list[str]) -> Route:
-    """What the path means where it names no index: the default one's."""
+def _by_default(index: str, first: str, segments: list[str]) -> Route | None:
+    """What the path means where it names no index: the default one's. None when it is none of its."""
     if first in {"simple", "index"}:
         return _pages(index, segments[1:], first, "")
     if first == "packages":
@@ -99,11 +99,12 @@ def _by_default(index: str, first: str, segments: list[str]) -> Route:
         return _legacy(index, "", segments[1:])
     if _ends_in_json(segments[1:]):
         return _legacy(index, "", segments)
-    return NotHere(
-        "nothing is here; pages are at /{index}/simple/{project}/, the default index's at /simple/"
-    )
+    return None
 
 
+_NOTHING = NotHere(
+    "nothing is here; pages are at /{index}/simple/{project}/, the default index's at /simple/"
+)
 _FIXED: dict[str, Route] = {"": Root(), "healthz": Health(), "readyz": Ready()}
 
 
@@ -133,6 +134,8 @@ def _origin(index: str, segments: list[str]) -> Route:
 
 
 def _in_index(index: str, segments: list[str]) -> Route:
+    if (place := devpi.below_index(index, [decode(segment) for segment in segments])) is not None:
+        return place
     kind = decode(segments[0])
     if kind in _PAGES:
         return _pages(index, segments[1:], segments[0], f"{index}/")
@@ -144,6 +147,9 @@ def _in_index(index: str, segments: list[str]) -> Route:
         return _legacy(index, f"{index}/", segments[1:])
     if _ends_in_json(segments[1:]) or _ends_in_json(segments[2:]):
         return _legacy(index, f"{index}/", segments)
+    name = project_name(kind) if kind is not None else None
+    if name not in {None, "json"} and segments[1:] in ([], [""]):
+        return Redirect(f"{'../' * (len(segments) - 1)}simple/{name}/")  # as old installers ask devpi
     return NotHere(f"nothing is here; {index} has its pages at /{index}/simple/")
 
 
