@@ -25,10 +25,12 @@ _COMMANDS: Final = {
         "Tell why a running daemon answers as it does for a project, or for one file of it.",
     ),
     "lock": ("lock", "Rewrite the links of lock files between this cache and the index that it caches."),
+    "export": ("export", "Write pages, files and their metadata to one archive, to be imported elsewhere."),
+    "import": ("import_", "Take what pypicache export wrote into this cache."),
     "completion": ("completion", "Print the script by which a shell completes commands."),
     "version": ("version", "Show the versions of pypicache and of what it runs on."),
 }
-"""Name: the module under `pypicache.commands`, which has a command of the same name with `-` as `_`, and its summary."""
+"""Name: the module under `pypicache.commands`, which has a command of its own name, and the summary."""
 
 
 class _Commands(click.Group):
@@ -43,7 +45,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"pypicache.commands.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        command: click.Command = getattr(module, _COMMANDS[cmd_name][0])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

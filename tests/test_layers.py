@@ -93,8 +93,11 @@ MAY = {
         "__init__",
     },
     "locks": {"simple", "errors"},
+    # Looks after what the stores hold, with the index's knowledge of what that means; it serves nobody.
+    "care": {"index", "store", "simple", "locks", "rules", "config", "errors", "events", "__init__"},
     # They talk to a running daemon over HTTP, and know nothing of what is behind it; `mirrors` asks mirrors itself.
     "commands": {
+        "care",
         "config",
         "daemon",
         "service",

@@ -120,7 +120,12 @@ class Facts:
         self._held.put(project, learned, 3 * len(learned.data) + 300)
 
     def _store_key(self, project: ProjectName) -> str:
-        return f"facts:{self._index}:{project}"
+        return facts_key(self._index, project)
+
+
+def facts_key(index: str, project: str) -> str:
+    """Where the page store has the facts of that index's project."""
+    return f"facts:{index}:{project}"
 
 
 def _key(file: File) -> str:

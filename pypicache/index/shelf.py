@@ -67,7 +67,7 @@ class Shelf:
     async def page(self, digest: str) -> bytes | None:
         """The page of that digest; None when it isn't there any more."""
         data = self._pages.get(digest)
-        if data is None and (data := await self._store.get(_page_key(digest))) is not None:
+        if data is None and (data := await self._store.get(page_key(digest))) is not None:
             if await digest_of(data) != digest:
                 return None
             self._pages.put(digest, data, len(data))
@@ -79,7 +79,7 @@ class Shelf:
         values = {self._key(project): data}
         if page is not None and entry.page_digest is not None:
             self._pages.put(entry.page_digest, page, len(page))
-            values[_page_key(entry.page_digest)] = page
+            values[page_key(entry.page_digest)] = page
         self._entries.put(project, entry, _weight(data))
         self._store.put(values)
         return entry
@@ -93,10 +93,16 @@ class Shelf:
         self._entries.drop(project)
 
     def _key(self, project: ProjectName) -> str:
-        return f"entry:{self._index}:{project}"
+        return entry_key(self._index, project)
 
 
-def _page_key(digest: str) -> str:
+def entry_key(index: str, project: str) -> str:
+    """Where the page store has what is known of that index's project."""
+    return f"entry:{index}:{project}"
+
+
+def page_key(digest: str) -> str:
+    """Where the page store has the page of that digest."""
     return f"page:{digest}"
 
 

@@ -16,9 +16,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ ERRORS = (sqlite3.Error, diskcache.Timeout, bytesdisk.Corrupt, bytesdisk.Locked,
 """What `open`, `read` and `write` may raise: the database's troubles, not the caller's."""
 
 _HOUR = 3600.0
+_STEP = 1000
 
 
 class Database:
@@ -87,6 +89,21 @@ class Database:
         except ERRORS as error:
             self._note(error, cache)
             raise
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Every key that begins with this, in their order; read in steps, so that no page waits for long. Raises as `read`."""
+        cache = self._cache
+        if cache is None:
+            return []
+        found: list[str] = []
+        remaining: Iterator[str] = cache.iterkeys()
+        try:
+            while step := await self._reader.run(lambda: list(itertools.islice(remaining, _STEP))):
+                found += [key for key in step if key.startswith(prefix)]
+        except ERRORS as error:
+            self._note(error, cache)
+            raise
+        return found
 
     async def write(self, batch: Mapping[str, Write]) -> None:
         """Store the batch, all of it or nothing. Raises one of `ERRORS`."""

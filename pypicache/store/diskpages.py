@@ -141,6 +141,21 @@ class DiskPageStore:
                 self._wake.set()
             return None
 
+    async def keys(self, prefix: str) -> tuple[str, ...]:
+        """Every key that begins with this and has a value, in their order; none while there is no database.
+
+        For those who look after the store: it goes through all of it.
+        """
+        try:
+            stored = set(await self._database.keys(prefix))
+        except (Refused, *ERRORS) as error:
+            self._trouble.tell("can't read", why(error))
+            stored = set()
+        for key, write in self._pending.items():
+            if key.startswith(prefix):
+                (stored.discard if write.value is None else stored.add)(key)
+        return tuple(sorted(stored))
+
     def put(self, values: Mapping[str, bytes], expire: float | None = None) -> None:
         """Queue these; see `PageStore.put`."""
         lost = self._pending.lost

@@ -7,7 +7,7 @@ back. It does no I/O and knows nothing of databases or of asyncio.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 
@@ -48,6 +48,10 @@ class Pending:
 
     def __contains__(self, key: object) -> bool:
         return key in self._waiting or key in self._taken
+
+    def items(self) -> Iterator[tuple[str, Write]]:
+        """The newest write of each key here."""
+        yield from (self._taken | self._waiting).items()
 
     @property
     def nbytes(self) -> int:

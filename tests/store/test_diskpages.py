@@ -588,3 +588,13 @@ async def test_trouble_is_told_once_a_minute(directory: Path, events: list[Event
         pages.put({"a": b"x" * 11})
     assert len(events) == 2
     assert "999 times more" in told(events)
+
+
+async def test_keys_are_those_that_have_a_value_stored_or_waiting(pages: DiskPageStore) -> None:
+    pages.put({f"entry:a:{number:04}": b"x" for number in range(1500)})
+    await stored(pages, **{"entry:b:x": b"x", "page:y": b"y"})
+    pages.put({"entry:b:new": b"x"})
+    pages.drop(("entry:a:0003",))
+    assert await pages.keys("entry:b:") == ("entry:b:new", "entry:b:x")
+    assert len(await pages.keys("entry:")) == 1501
+    assert await pages.keys("none") == ()

@@ -1,0 +1,159 @@
+"""`pypicache export`: an archive of the cache, for a place without a network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from pypicache.commands.common import FAILED, SEARCH, USAGE, config_option, fail, load_config
+from pypicache.errors import PypicacheError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pypicache.care.manifest import Manifest
+    from pypicache.config.schema import Config
+    from pypicache.locks.read import Pin
+
+EXAMPLES = """\b
+Examples:
+  pypicache export cache.tar
+  pypicache export --lock uv.lock app.tar
+  pypicache export --since cache.tar news.tar
+  pypicache export - | ssh there pypicache import -
+"""
+
+
+@click.command(epilog=EXAMPLES + "\n" + SEARCH)
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--lock",
+    "locks",
+    metavar="LOCKFILE",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Only what this pins (uv.lock, pylock.toml, poetry.lock, pdm.lock, pinned requirements); may be repeated.",
+)
+@click.option(
+    "--since",
+    metavar="EARLIER",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Leave out what this archive, or the manifest.json of one, has.",
+)
+@click.option("--index", "index", metavar="NAME", help="With --lock, the index; the default one if left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@config_option
+def export(
+    file: str,
+    locks: tuple[Path, ...],
+    since: Path | None,
+    index: str | None,
+    path: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Write pages, files and their metadata to one archive, to be imported elsewhere.
+
+    FILE is a tar file, or - for standard output; the same cache gives the same bytes. With --lock, what it pins and the cache
+    doesn't hold is named, and the exit code is 1: pypicache prefetch fetches it.
+    """
+    config = load_config(path)
+    index = config.default_index if index is None else index
+    if index not in config.indexes:
+        click.echo(f"there is no index {one_line(index)} in the configuration", err=True)
+        sys.exit(USAGE)
+    try:
+        said, missing = asyncio.run(_export(config, file, _pins(locks), _leaves(config, index), since))
+    except (PypicacheError, OSError) as error:
+        fail(f"{one_line(file)}: {getattr(error, 'strerror', None) or error}")
+    if as_json:
+        click.echo(json.dumps({**said, "missing": missing}), err=file == "-")
+    else:
+        click.echo(
+            f"{said['files']} files, {said['projects']} projects, {said['bytes']} bytes"
+            + (f"; {said['left_out']} left out" if since else ""),
+            err=True,
+        )
+        for line in missing:
+            click.echo(f"not in the cache: {line}", err=True)
+    if missing:
+        sys.exit(FAILED)
+
+
+def _pins(locks: Sequence[Path]) -> tuple[Pin, ...] | None:
+    """What the lock files pin; None without any. Raises PypicacheError, OSError."""
+    from pypicache.locks.read import read  # noqa: PLC0415 - not needed for --help
+
+    found: list[Pin] = []
+    for lock in locks:
+        try:
+            found += read(lock.read_text("utf-8"), lock.name)
+        except (UnicodeError, PypicacheError) as error:
+            fail(f"{one_line(str(lock))}: {error}")
+    return tuple(found) if locks else None
+
+
+def _leaves(config: Config, name: str) -> tuple[str, ...]:
+    """The indexes with mirrors that this one comes down to."""
+    layers = config.indexes[name].layers
+    found = [leaf for layer in layers for leaf in _leaves(config, layer.index)] if layers else [name]
+    return tuple(dict.fromkeys(found))
+
+
+async def _export(
+    config: Config, file: str, pins: tuple[Pin, ...] | None, indexes: Sequence[str], since: Path | None
+) -> tuple[dict[str, int], list[str]]:
+    """Write the archive; the numbers of it, and what is missing. Raises PypicacheError, OSError."""
+    from pypicache.care import choosing  # noqa: PLC0415 - not needed for --help
+    from pypicache.care.archive import read_manifest  # noqa: PLC0415 - as above
+    from pypicache.care.exporting import Selection  # noqa: PLC0415 - as above
+    from pypicache.care.stores import stores  # noqa: PLC0415 - as above
+    from pypicache.commands.bar import Bar  # noqa: PLC0415 - as above
+
+    earlier = None if since is None else read_manifest(since)
+    async with stores(config.cache.dir, group=config.server.accel_group) as opened:
+        with Selection(opened) as selection, Bar() as bar:
+            if pins is None:
+                await choosing.everything(opened, selection)
+            else:
+                await choosing.pinned(opened, selection, pins, indexes)
+            manifest = selection.manifest(earlier)
+            with _output(file) as output:
+                size = await selection.write(manifest, output, bar)
+            return {"bytes": size, **_counted(manifest)}, selection.missing
+
+
+def _counted(manifest: Manifest) -> dict[str, int]:
+    held = (*manifest.blobs, *manifest.projects.values())
+    return {
+        "files": sum(not each.left_out for each in manifest.blobs),
+        "projects": sum(not each.left_out for each in manifest.projects.values()),
+        "left_out": sum(each.left_out for each in held),
+    }
+
+
+@contextmanager
+def _output(file: str) -> Iterator[BinaryIO]:
+    """Where the archive goes; a file gets its name when it is whole, and nothing is left of half of one."""
+    if file == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    target = Path(file)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with temporary.open("xb") as output:
+            yield output
+            output.flush()
+            os.fsync(output.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
