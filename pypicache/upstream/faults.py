@@ -107,6 +107,9 @@ def _unconnected(error: aiohttp.ClientConnectorError, origin: str) -> UpstreamEr
     if isinstance(cause, OSError) and cause.errno == errno.EACCES and cause.strerror:
         # Several addresses failed in several ways, one at least by the guard: the connector has joined the texts.
         return BadLink(origin, cause.strerror)
+    if isinstance(cause, ConnectionError) and not cause.errno:
+        # The loops say so when the other side leaves before TLS is agreed on: too old a version, for one.
+        return UpstreamRefused(origin, "the connection broke off in the TLS handshake")
     if isinstance(cause, OSError):
         return UpstreamRefused(origin, _os_reason(cause))
     return UpstreamRefused(origin, "no connection")
