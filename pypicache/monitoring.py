@@ -18,6 +18,7 @@ from pypicache.index.serving import Serving
 from pypicache.index.transfer import Transfer
 from pypicache.monitor.collect import Collector, Running
 from pypicache.monitor.happenings import Happenings
+from pypicache.monitor.metrics import Metrics
 from pypicache.monitor.pulse import Pulse
 from pypicache.monitor.status import (
     BreakerStatus,
@@ -51,6 +52,7 @@ class Monitor:
         self._wanted = Wanted()
         self._traffic = Traffic(self._figures, now=clock())
         self.pulse = Pulse(beats=[lambda: self._traffic.look(clock())])
+        self._metrics = Metrics(tally=self.tally, happenings=self.happenings, pulse=self.pulse)
         self._observer = observer
         self._clock = clock
         self._started = clock()
@@ -113,6 +115,10 @@ class Monitor:
             started=self._started,
         )
         return collector.status(running)
+
+    def metrics(self, status: Status, accept: str | None) -> tuple[bytes, str]:
+        """The metrics, and their media type, in the form that `accept` prefers. For a thread."""
+        return self._metrics.render(status, self.meters.all(), accept)
 
     def _figures(self) -> Figures:
         return Figures(totals=self.tally.totals(), received=self.meters.received)

@@ -215,7 +215,12 @@ class Service:
             ),
             gate=who,
             lists=ListPages(lists=lists, disk=self._senders, clock=clock),
-            about=About(unready=self.unready, status=self.status),
+            about=About(
+                unready=self.unready,
+                status=self.status,
+                metrics=self.monitor.metrics,
+                threads=self._senders,
+            ),
             accel=config.server.accel is not None,
             own_name=shared.own_name,
             ahead=(shared.ahead, frozenset(n for n, s in config.indexes.items() if s.prefetch_dependencies)),

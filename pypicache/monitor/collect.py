@@ -86,6 +86,8 @@ class Collector:
             unusable=running.unusable,
             loop_lag=self._pulse.worst,
             in_flight=running.in_flight,
+            transfers=len(running.downloads),
+            readers=sum(each.readers for each in running.downloads),
             indexes=tuple(running.indexes),
             totals=self._totals(running.received),
             traffic=tuple(self._traffic.minutes()),

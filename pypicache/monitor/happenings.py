@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from pypicache.errors import one_line
 from pypicache.events import (
+    BlobEvicted,
     DigestChanged,
     Event,
     FileRejected,
@@ -38,6 +39,8 @@ class Happenings:
         """How many events there were, by their class's name."""
         self.stored_bytes = 0
         """Bytes of files that were downloaded whole and published."""
+        self.evicted: dict[str, tuple[int, int]] = {}
+        """Files that had to go, and their bytes, by why."""
         self._clock = clock
         self._entries = entries
         self._troubles: OrderedDict[tuple[str, str, str], TroubleStatus] = OrderedDict()
@@ -48,6 +51,10 @@ class Happenings:
         self.counts[name] = self.counts.get(name, 0) + 1
         if isinstance(event, FileStored):
             self.stored_bytes += event.size
+            return
+        if isinstance(event, BlobEvicted):
+            files, size = self.evicted.get(event.why, (0, 0))
+            self.evicted[event.why] = files + 1, size + event.size
             return
         if (told := _trouble(event)) is not None:
             self._remember(name, *map(one_line, told))

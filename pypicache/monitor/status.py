@@ -167,6 +167,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds by which the event loop was late at the most, in the last minute."""
     in_flight: int
     """Requests that are being answered."""
+    transfers: int
+    """Downloads in flight; `downloads` tells of the longest of them."""
+    readers: int
+    """Clients that read from them."""
     indexes: tuple[IndexStatus, ...]
     totals: TotalsStatus
     traffic: tuple[MinuteStatus, ...]

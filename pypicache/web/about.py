@@ -1,30 +1,54 @@
-"""What the daemon tells of itself over HTTP: `/readyz` and `/-/status`, for programs.
+"""What the daemon tells of itself over HTTP: `/readyz`, `/metrics` and `/-/status`, for programs.
 
 None of it may be kept, and none of it asks a mirror. It knows how to say things, not what is so: that it is given.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 
 import msgspec
 from aiohttp import web
 
 from pypicache.monitor.status import Status
+from pypicache.web import places
 from pypicache.web.errors import UNKEPT, plain
+from pypicache.web.headers import joined
 
 
 class About:
-    """Answers what isn't about an index. `unready` says why requests had better go elsewhere, if they had."""
+    """Answers what isn't about an index.
+
+    `unready` says why requests had better go elsewhere, if they had; `metrics` makes metrics of a status, as Accept
+    has it, in one of `threads`.
+    """
 
     def __init__(
         self,
         *,
         unready: Callable[[], Awaitable[str | None]],
         status: Callable[[], Awaitable[Status]],
+        metrics: Callable[[Status, str | None], tuple[bytes, str]],
+        threads: Executor,
     ) -> None:
         self._unready = unready
         self._status = status
+        self._metrics = metrics
+        self._threads = threads
+
+    async def answer(
+        self, request: web.BaseRequest, where: places.Status | places.Metrics | places.Ready
+    ) -> web.StreamResponse:
+        """What is told at that place."""
+        match where:
+            case places.Status():
+                return await self.status()
+            case places.Metrics():
+                return await self.metrics(request)
+            case places.Ready():
+                return await self.ready()
 
     async def ready(self) -> web.StreamResponse:
         """Whether it can serve."""
@@ -37,3 +61,11 @@ class About:
         """Everything, as JSON."""
         body = msgspec.json.encode(await self._status())
         return web.Response(body=body, content_type="application/json", headers=UNKEPT)
+
+    async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
+        """All metrics, in the Prometheus text format or OpenMetrics, as Accept has it."""
+        status, accept = await self._status(), joined(request, "Accept")
+        body, content_type = await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._metrics, status, accept
+        )
+        return web.Response(body=body, headers={**UNKEPT, "Content-Type": content_type, "Vary": "Accept"})

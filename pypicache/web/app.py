@@ -143,10 +143,8 @@ class Edge:
                 return _json(await self._explains[index].explain(project, _file(request)))
             case places.Origin(index, project):
                 return _json(await self._origins[index].origin(project))
-            case places.Status():
-                return await self._about.status()
-            case places.Ready():
-                return await self._about.ready()
+            case places.Status() | places.Metrics() | places.Ready():
+                return await self._about.answer(request, where)
         return None
 
     def _simple_answer(self, request: web.BaseRequest, where: places.Route) -> web.StreamResponse:

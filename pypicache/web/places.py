@@ -76,6 +76,11 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """The same, as metrics."""
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The process lives."""
 
@@ -107,6 +112,7 @@ Route = (
     | Origin
     | Redirect
     | Status
+    | Metrics
     | Health
     | Ready
     | Root

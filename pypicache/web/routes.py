@@ -41,6 +41,7 @@ from pypicache.web.places import (
     FilePath,
     Health,
     LegacyJSON,
+    Metrics,
     NotHere,
     Origin,
     ProjectList,
@@ -105,7 +106,7 @@ def _by_default(index: str, first: str, segments: list[str]) -> Route | None:
 _NOTHING = NotHere(
     "nothing is here; pages are at /{index}/simple/{project}/, the default index's at /simple/"
 )
-_FIXED: dict[str, Route] = {"": Root(), "healthz": Health(), "readyz": Ready()}
+_FIXED: dict[str, Route] = {"": Root(), "healthz": Health(), "readyz": Ready(), "metrics": Metrics()}
 
 
 def _own(segments: list[str], indexes: Collection[str]) -> Route:

@@ -107,6 +107,36 @@ def test_a_mirror_that_is_down_and_how_it_failed(origins: MakeOrigin, daemon: Ma
     assert (error["what"], error["where"], error["subject"]) == ("MirrorFailed", "origin", "demo")
 
 
+def test_metrics_of_real_requests(origin: Origin, daemon: MakeDaemon) -> None:
+    """No name that a client made up is in them, nor any secret."""
+    item = wheel("demo", "1.0", size=50_000)
+    origin.add(item)
+    made = daemon(config_for(origin, mirror={"username": "me", "password": SECRET}))
+    link = made.link(item)
+    get(link)
+    get(link)
+    for number in range(20):
+        assert get(f"{made.simple}made-up-{number}/").status == 404
+        assert get(f"{made.url}/made-up-{number}").status == 404
+    told = get(f"{made.url}/metrics")
+    assert told.status == 200
+    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert told.headers["cache-control"] == "no-store"
+    assert "made-up" not in told.text
+    assert SECRET not in told.text
+    for line in (
+        'pypicache_requests_total{cache="hit",index="root/pypi",kind="file",status="200"} 1.0',
+        'pypicache_requests_total{cache="absent",index="root/pypi",kind="page",status="404"} 20.0',
+        f'pypicache_sent_bytes_total{{index="root/pypi",source="cache"}} {len(item.data)}.0',
+        f'pypicache_mirror_received_bytes_total{{index="root/pypi",lane="files",mirror="origin"}} {len(item.data)}.0',
+        'pypicache_mirror_requests_total{index="root/pypi",lane="pages",mirror="origin",outcome="absent"} 20.0',
+        'pypicache_mirror_breaker{index="root/pypi",lane="pages",mirror="origin"} 0.0',
+        f"pypicache_stored_bytes_total {len(item.data)}.0",
+        "pypicache_ready 1.0",
+    ):
+        assert line in told.text.splitlines()
+
+
 def test_layers_and_what_they_hide(origins: MakeOrigin, daemon: MakeDaemon) -> None:
     corp, public = origins(name="corp"), origins(name="public")
     corp.add(wheel("demo", "1.0"))
