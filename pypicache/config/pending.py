@@ -12,7 +12,6 @@ from typing import Final
 
 PENDING: Final[Mapping[str, str]] = {
     "server.workers": "one process serves",
-    "server.max_connections": "connections aren't counted",
     "log.file": "logs go to standard error",
     "admin.users": "nothing can be changed over HTTP",
     "indexes.*.web_url": "there is no status page to link from",

@@ -2,7 +2,7 @@
 
 aiohttp's own deadline is for idle connections. It would bear a head that comes byte by byte for as long as a connection
 may be idle, and that is long. What is known here of aiohttp's `RequestHandler` is when it waits for a request
-(`_waiter`). Nothing here knows paths.
+(`_waiter`), how many there were (`_request_count`) and when it hangs up on idle connections (`_next_keepalive_close_time`). Nothing here knows paths.
 """
 
 from __future__ import annotations
@@ -43,10 +43,13 @@ class Punctual(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """The client says something."""
         super().data_received(data)
-        if self._waiter is None or self._waiter.done():
+        waiter = self._waiter  # None, too, before the connection's task has begun
+        if not (self._request_count == 0 if waiter is None else not waiter.done()):
             self._relax()  # a request is there
         elif self._deadline is None:
             self.hurry(self._patience)
+            # A connection on which a head has begun isn't idle: aiohttp's deadline would end it without a word.
+            self._next_keepalive_close_time = self._loop.time() + self._patience + 1
 
     def hurry(self, seconds: float) -> None:
         """Have the connection end unless a head is complete in that time."""

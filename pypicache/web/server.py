@@ -129,6 +129,7 @@ class Server(web.Server):
         self.limits = limits or Limits()
         self._quietly = Sparing(log, logging.INFO)
         self._crowd = Sparing(log, logging.WARNING, burst=1)
+        self._served: set[web.RequestHandler] = set()
         self._told: set[web.RequestHandler] = set()
         self._recorder = Recorder(takers)
         super().__init__(
@@ -156,7 +157,7 @@ class Server(web.Server):
     @property
     def served(self) -> int:
         """Connections that are open, but for those that are only told that there are too many."""
-        return len(self._connections) - len(self._told)
+        return len(self._served)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Decide what becomes of a new connection."""
@@ -166,6 +167,7 @@ class Server(web.Server):
         )
         super().connection_made(handler, transport)
         if admission is Admission.SERVED:
+            self._served.add(handler)
             return
         self._crowd.say(
             "%d connections are open, and there is no room for more (server.max_connections %d, %d descriptors):"
@@ -183,6 +185,7 @@ class Server(web.Server):
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """The connection has ended."""
+        self._served.discard(handler)
         self._told.discard(handler)
         super().connection_lost(handler, exc)
 
