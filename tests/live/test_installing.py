@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,9 +29,15 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(command: list[str], home: Path, cwd: Path) -> str:
+def run(command: list[str], home: Path, cwd: Path, **env: str) -> str:
     done = subprocess.run(
-        command, cwd=cwd, env=clean(home, TRUST), capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=cwd,
+        env=clean(home, {**TRUST, **env}),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -48,11 +56,15 @@ def works(program: Path, home: Path) -> None:
 
 
 def test_uv_installs_it_as_a_tool(checkout: Path, tmp_path: Path) -> None:
+    """By the tutorial's own words."""
     uv = uv_path()
     if uv is None:
         pytest.skip("uv isn't installed")
     home = tmp_path / "home"
-    run([str(uv), "tool", "install", "--python", sys.executable, "."], home, checkout)
+    words = re.search(r"<!-- live -->\n```sh\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    assert words
+    env = {"PATH": f"{uv.parent}:{os.environ['PATH']}", "UV_PYTHON": sys.executable}
+    run(["bash", "-ec", words[1]], home, checkout, **env)
     works(home / ".local" / "bin" / "pypicache", home)
 
 
