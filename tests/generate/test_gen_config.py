@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from pypicache.config.schema import Listen
 from pypicache.errors import PypicacheError
 from pypicache.generate.deployment import home_above, program
 from pypicache.generate.files import generate
 from pypicache.generate.folder import RECORD
+from pypicache.generate.steps import remarks, steps
 from tests.generate.deployments import deployment
 from tests.program import run
 
@@ -131,9 +134,50 @@ def test_the_script_that_was_called_is_named_and_a_link_stays_one(tmp_path: Path
     script.chmod(0o755)
     link.symlink_to(script)
     assert program(str(link)) == (str(link),)
+    assert program(f"{tmp_path}/x/../pypicache") == (str(link),)
     script.chmod(0o644)
     assert program(str(link))[1:] == ("-m", "pypicache")
     assert program("/x/pypicache/__main__.py")[1:] == ("-m", "pypicache")
+
+
+@pytest.mark.parametrize(
+    ("facts", "chown", "remark"),
+    [
+        ({}, None, None),
+        ({"configuration": Path("/etc/p/c")}, "chown pypicache: /etc/p/c", None),
+        (
+            {"configuration": Path("/etc/p q/c"), "accounts": True},
+            "chown pypicache: '/etc/p q' '/etc/p q/c'",
+            None,
+        ),
+        (
+            {"configuration": Path("/etc/c"), "accounts": True},
+            "chown pypicache: /etc/c",
+            "move it out of /etc",
+        ),
+        (
+            {"configuration": Path("/home/me/c"), "home": Path("/home/me"), "home_of": "me"},
+            None,
+            "runs as me",
+        ),
+        ({"configuration": Path("/root/c"), "home": Path("/root"), "home_of": "root"}, None, "runs as root"),
+        ({"configuration": Path("/tmp/x/c")}, "chown pypicache: /tmp/x/c", "is under /tmp"),
+        ({"listen": (Listen(port=80),)}, None, "Port 80 needs systemd's socket"),
+        ({"movable": False, "cache": Path("/srv/c")}, None, None),
+    ],
+)
+def test_the_next_steps_give_the_service_what_it_needs_and_no_more(
+    facts: dict[str, Any], chown: str | None, remark: str | None
+) -> None:
+    of = deployment(**facts, public_url="http://x.example/", trusts_loopback=True)
+    commands = dict(steps(of, Path("out"), set()))["systemd"]
+    assert [line for line in commands if line.startswith("chown")] == ([chown] if chown else [])
+    assert [line for line in commands if line.startswith("install")] == (
+        [] if of.movable else ["install -d -o pypicache -m 0700 /srv/c"]
+    )
+    told = list(remarks(of))
+    assert len(told) == (remark is not None)
+    assert remark is None or remark in told[0]
 
 
 def test_nobodys_home_is_told(tmp_path: Path) -> None:
