@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "check": ("check", "Validate the configuration and show what it comes to."),
     "mirrors": ("mirrors", "Measure the mirrors of an index from here, and suggest an order."),
     "gen-config": ("gen_config", "Write service and proxy files for this configuration."),
+    "status": ("status", "Tell what a running daemon is doing."),
     "explain": (
         "explain",
         "Tell why a running daemon answers as it does for a project, or for one file of it.",
