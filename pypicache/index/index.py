@@ -216,13 +216,13 @@ class Index:
             # A record can't tell whether the wheel has been replaced, unless the page gives the sidecar's hash.
             known = record if sidecar_of(listed).hashes else None
             theirs = await self._whole(path, project, origin, located, known)
+            await sidecars.accept(project, listed, theirs.content)
         except (UpstreamError, IntegrityError) as failure:
             try:
                 return await self._made_sidecar(path, project, origin, located, sidecars)
             except PypicacheError:
                 # The page promised one, so "there is none" isn't an answer: how the mirrors failed is.
                 raise failure from None
-        await sidecars.adopt(project, listed, theirs.content.sha256)
         return theirs
 
     async def _made_sidecar(
