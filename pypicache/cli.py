@@ -27,7 +27,7 @@ _COMMANDS: Final = {
     ),
     "lock": ("lock", "Rewrite the links of lock files between this cache and the index that it caches."),
     "export": ("export", "Write pages, files and their metadata to one archive, to be imported elsewhere."),
-    "import": ("import_", "Take what pypicache export wrote into this cache."),
+    "import": ("import_", "Take what pypicache export wrote, or what devpi-server holds, into this cache."),
     "completion": ("completion", "Print the script by which a shell completes commands."),
     "version": ("version", "Show the versions of pypicache and of what it runs on."),
 }
