@@ -48,6 +48,7 @@ from pypicache.store.lists import ListStore
 from pypicache.web.about import About
 from pypicache.web.app import Edge
 from pypicache.web.front import Front
+from pypicache.web.hot import Repeats
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.wiring import Shared, Wired, wire
@@ -122,6 +123,10 @@ class Service:
         """Why requests had better go elsewhere; None when all is well. Mirrors don't count."""
         return "stopping" if self.stopping else (await self._condition.look()).unusable
 
+    def repeats(self) -> Repeats | None:
+        """The answers that are ready to be given again, without `handle`."""
+        return None if self._front is None else self._front.edge.repeats
+
     def follow(self, changed: Callable[[schema.Config], object]) -> None:
         """Have `changed` called with every configuration that comes into force from now on."""
         self._followers.append(changed)
@@ -171,9 +176,7 @@ class Service:
             if self._front is None:
                 self._front = Front(edge)
                 return
-            task = asyncio.create_task(
-                _retire(self._front.swap(edge), dropped), name="retire what a reload replaced"
-            )
+            task = asyncio.create_task(_retire(self._front.swap(edge), dropped), name="retired by a reload")
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
             for changed in self._followers:
