@@ -60,7 +60,7 @@ def main() -> None:
             _memory(servers, console)
         installed: dict[str, dict[str, list[float]]] = {}
         if options.installs:
-            installed["warm"] = dict(installs.warm(folder / "install", servers, options.rounds))
+            installed["warm"] = dict(installs.warm(servers, options.rounds))
             title = f"uv installs {corpus.SET} packages, all of them cached"
             report.show_installs(title, installed["warm"], report.LIMIT, console)
         if options.far:

@@ -48,6 +48,8 @@ def make(folder: Path, *, large: bool) -> Corpus:
     packages = tuple(package_set())
     for item in packages:
         _wheel(folder, item)
+    names = [{"name": place.name} for place in sorted((folder / "simple").iterdir())]
+    _page(folder, "", json.dumps({"meta": {"api-version": "1.1"}, "projects": names}).encode())
     return Corpus(folder, packages)
 
 
@@ -79,6 +81,7 @@ def _wheel(folder: Path, item: Wheel) -> None:
 
 
 def _page(folder: Path, name: str, data: bytes) -> None:
+    """Write a project's page; without a name, the list of all projects."""
     place = folder / "simple" / name
     place.mkdir(parents=True, exist_ok=True)
     (place / "index.json").write_bytes(data)
