@@ -70,7 +70,10 @@ MAY = {
     },
     # The same: what counts and tells.
     "monitoring": {"monitor", "wiring", "config", "index", "store", "upstream", "rules", "events"},
+    # The same: what a request meets first.
+    "edging": {"admission", "layering", "wiring", "monitor.status", "config", "web", "index"},
     "service": {
+        "edging",
         "admission",
         "config",
         "connecting",
