@@ -13,6 +13,7 @@
     ├── NotFound                        404
     │   ├── ProjectNotFound
     │   └── FileNotFound
+    ├── CannotChange                    409  the configuration can't be written
     ├── Denied(reason)                  403  the index says no, and says why
     ├── TooManyAttempts(retry_after)    429  guesses at a password; never without Retry-After
     ├── UpstreamError(origin)           503  one mirror failed; never an absence
@@ -71,6 +72,12 @@ class Unauthorized(PypicacheError):
     def __init__(self, message: str, *, challenge: str = 'Basic realm="pypicache", charset="UTF-8"') -> None:
         self.challenge = challenge
         super().__init__(message)
+
+
+class CannotChange(PypicacheError):
+    """The configuration is sound, the change is too, and the file can't be written; the message has the remedy."""
+
+    status = 409
 
 
 class TooManyAttempts(PypicacheError):

@@ -45,7 +45,9 @@ MAY = {
     "config": {"rules", "simple.model", "errors"},
     "reloading": {"config", "errors"},
     # A part of the composition root.
-    "admission": {"config", "rules", "web"},
+    "admission": {"config", "editing", "rules", "web"},
+    # The same: a change to the configuration's file, brought into force.
+    "editing": {"config", "errors", "web"},
     "caring": {"config", "rules", "store"},
     "layering": {"config", "index", "events"},
     "connecting": {"config", "upstream"},
@@ -70,11 +72,9 @@ MAY = {
     },
     # The same: what counts and tells.
     "monitoring": {"monitor", "wiring", "config", "index", "store", "upstream", "rules", "events"},
-    # The same: what a request meets first.
-    "edging": {"admission", "layering", "wiring", "monitor.status", "config", "web", "index"},
     "service": {
-        "edging",
         "admission",
+        "editing",
         "config",
         "connecting",
         "monitor",

@@ -33,8 +33,9 @@ _QUOTED = re.compile(r"""(['"])((?:(?!\1).)*)\1""")
 class Document:
     """One file: where it is, the environment it's read in, and what was found wrong with it so far."""
 
-    def __init__(self, path: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, env: Mapping[str, str], data: bytes | None = None) -> None:
         self.path = path
+        self._data = data
         self.env = env
         self.base = path.absolute().parent
         """What relative paths in the file are relative to."""
@@ -71,13 +72,17 @@ class Document:
         self.check()
         return nothing() if root is None else root
 
-    def _text(self) -> str:
+    def _bytes(self) -> bytes:
         try:
             with self.path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
+                return file.read(MAX_BYTES + 1)
         except (OSError, ValueError) as error:
             self.problem(0, 0, "", f"cannot be read: {getattr(error, 'strerror', None) or error}")
-            self.check()
+        self.check()
+        raise AssertionError  # check raised
+
+    def _text(self) -> str:
+        data = self._bytes() if self._data is None else self._data
         if len(data) > MAX_BYTES:
             self.problem(0, 0, "", f"is larger than {MAX_BYTES >> 20} MiB")
             self.check()

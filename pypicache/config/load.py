@@ -39,12 +39,12 @@ def find(env: Mapping[str, str], cwd: Path, *, system: Path = SYSTEM_FILE) -> Pa
     return next((path for path in (*candidates, system) if _is_file(path)), None)
 
 
-def load(path: Path | None, env: Mapping[str, str]) -> Config:
-    """The configuration in that file, or the shipped defaults for None.
+def load(path: Path | None, env: Mapping[str, str], *, data: bytes | None = None) -> Config:
+    """The configuration in that file, or the shipped defaults for None. `data` is what to read instead of the file's content.
 
     Raises ConfigError with one line for each problem, `FILE:LINE:COL: path: message`.
     """
-    doc = Document(Path("shipped defaults") if path is None else path, env)
+    doc = Document(Path("shipped defaults") if path is None else path, env, data)
     root = Value(nothing() if path is None else doc.compose(), "", "", doc)
     config = root.attempt(_config, None)
     doc.check()

@@ -17,6 +17,7 @@ redirects    where a redirect may lead
 eviction     which stored files go, and how much room there has to be
 scrub        how far the hashing of stored files should have come
 policy       what of a project an index hands out
+tokens       whether somebody has logged in
 passwords    whether a password belongs to a hash
 attempts     when the next guess at a password may be made
 ===========  ==================================================================

@@ -29,11 +29,11 @@ from pypicache.web.errors import RETRY_AFTER, UNKEPT, plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.gate import Gate
 from pypicache.web.headers import VARY, joined
-from pypicache.web.hot import Repeats
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.web.pages import Pages
 from pypicache.web.record import BROKEN
+from pypicache.web.reload import Reload
 from pypicache.web.request import Request
 from pypicache.web.sender import finish
 
@@ -51,6 +51,7 @@ class Edge:
         origins: Mapping[str, FindsOrigins],
         old_links: Mapping[str, FindsOldLinks],
         devpi: Devpi,
+        reload: Reload,
         default: str,
         clock: Callable[[], float],
         disk: Executor,
@@ -69,14 +70,17 @@ class Edge:
         self._origins = origins
         self._old_links = old_links
         self._devpi = devpi
+        self._reload = reload
         self._default = default
         self._pages = Pages(indexes=indexes, clock=clock)
         self._legacy = legacy
         self._lists = lists
         self._about = about
         self._files = Files(indexes=indexes, disk=disk, accel=accel, ahead=ahead)
-        self.repeats = Repeats(clock=clock)
-        """What of its answers can be given again; it goes with the edge."""
+
+    def open_to_all(self, index: str) -> bool:
+        """Whether an answer of the index may be sent without looking at who asks."""
+        return self._gate.open_to_all(index)
 
     @property
     def indexes(self) -> Mapping[str, Serving]:
@@ -88,7 +92,6 @@ class Edge:
         try:
             response = await self._respond(request)
             await finish(request, response)
-            self.repeats.keep(request, response)
         except ConnectionError:
             # Raised, it would be logged as a bug. What is returned instead goes nowhere: the connection has ended.
             if request.transport is not None:
@@ -119,6 +122,8 @@ class Edge:
             isinstance(where, places.Root) and not accepts_html(joined(request, "Accept"))
         ):
             return await self._devpi.respond(request, where)
+        if isinstance(where, places.Reload):
+            return await self._reload.respond(request)
         if (refused := self._refused(request)) is not None:
             return refused
         await self._gate.admit(request, where)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
 from aiohttp import web
+
+from pypicache.rules.attempts import LOCAL, network_of
+from pypicache.web.address import Network, is_trusted
 
 TOKEN_USER = "__token__"  # noqa: S105 - the name that stands for it
 """The user whose password is a token, as uploads to the public index have it."""
@@ -96,3 +99,18 @@ def is_of_browser(request: web.BaseRequest) -> bool:
 
 def _any_begins(request: web.BaseRequest, prefixes: Iterable[str]) -> bool:
     return any(name.lower().startswith(tuple(prefixes)) for name in request.headers)
+
+
+def address_of(request: web.BaseRequest, trusted: Sequence[Network] = ()) -> str:
+    """What counts as one address, for slowing down guesses.
+
+    Behind a proxy it is what the proxy wrote last: on this machine or a trusted one, nobody else can have. It decides
+    nothing but how long to wait.
+    """
+    if is_local(request):
+        return LOCAL
+    peer = request.remote
+    if not peer or is_loopback(peer) or is_trusted(peer, trusted):
+        forwarded = ", ".join(request.headers.getall("X-Forwarded-For", ()))
+        peer = forwarded.rpartition(",")[2].strip() or request.headers.get("X-Real-IP") or peer
+    return network_of(peer)

@@ -10,6 +10,7 @@ guarded index. Whether the process lives, and what is at no address, is for all.
     open to all                       any                     not looked at      as ever
     guarded                           without, or malformed   -                  401
     guarded                           Basic, Bearer           right              as ever, and `private`
+    guarded                           X-Devpi-Auth            right              as ever, and `private`
     guarded                           Basic, Bearer           wrong              401; after a few, 429
 """
 
@@ -20,12 +21,12 @@ from collections.abc import Collection, Sequence
 from aiohttp import hdrs, web
 
 from pypicache.errors import Unauthorized
-from pypicache.rules.attempts import LOCAL, network_of
 from pypicache.web import places
 from pypicache.web.accounts import Accounts
-from pypicache.web.address import Network, is_trusted
-from pypicache.web.credentials import Basic, Bearer, authorization, is_local, is_loopback
+from pypicache.web.address import Network
+from pypicache.web.credentials import Basic, Bearer, address_of, authorization
 from pypicache.web.request import Request
+from pypicache.web.session import Session
 
 
 class Gate:
@@ -36,10 +37,12 @@ class Gate:
         *,
         guarded: Collection[str] | None,
         readers: Accounts,
+        session: Session,
         trusted: Sequence[Network] = (),
     ) -> None:
         self._guarded = guarded
         self._readers = readers
+        self._session = session
         self._trusted = trusted
 
     def open_to_all(self, index: str | None) -> bool:
@@ -60,24 +63,11 @@ class Gate:
                 return
             case Basic(user, password) if await self._readers.verify(user, password, address):
                 return
+        if self._session.who(request).user is not None:  # who may change it may read it
+            return
         what = "this" if index is None else index
         raise Unauthorized(
             f"{what} is for those who have an account or a token here"
             if given is None
             else f"these credentials don't open {what}"
         )
-
-
-def address_of(request: web.BaseRequest, trusted: Sequence[Network] = ()) -> str:
-    """What counts as one address, for slowing down guesses.
-
-    Behind a proxy it is what the proxy wrote last: on this machine or a trusted one, nobody else can have. It decides
-    nothing but how long to wait.
-    """
-    if is_local(request):
-        return LOCAL
-    peer = request.remote
-    if not peer or is_loopback(peer) or is_trusted(peer, trusted):
-        forwarded = ", ".join(request.headers.getall("X-Forwarded-For", ()))
-        peer = forwarded.rpartition(",")[2].strip() or request.headers.get("X-Real-IP") or peer
-    return network_of(peer)

@@ -76,6 +76,11 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """Where one asks for the configuration to be read again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """The same, as metrics."""
 
@@ -112,6 +117,7 @@ Route = (
     | Origin
     | Redirect
     | Status
+    | Reload
     | Metrics
     | Health
     | Ready

@@ -46,10 +46,7 @@ class Recorder(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Note that the request was answered; `time` is by the event loop's clock, in seconds."""
-        self.tell(record_of(request, response, time))
-
-    def tell(self, record: Answered) -> None:
-        """Note that a request was answered."""
+        record = record_of(request, response, time)
         for take in self._takers:
             take(record)
 

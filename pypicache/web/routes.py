@@ -9,6 +9,7 @@ one or two segments, and the longest match wins; then come the aliases of the de
     /{index}/packages/{path…}      FilePath
     /-/explain/{index}/{name}      Explain
     /-/status                      Status
+    /-/reload                      Reload
     /{index}/+origin/{name}        Origin; without a name, of no project; also /+origin, the default index's
     /simple/… /index/… /packages/…  the default index's
     /{index}/{name}                Redirect to the page; and what `devpi_paths` knows
@@ -48,6 +49,7 @@ from pypicache.web.places import (
     ProjectPage,
     Ready,
     Redirect,
+    Reload,
     Root,
     Route,
     Status,
@@ -111,8 +113,8 @@ _FIXED: dict[str, Route] = {"": Root(), "healthz": Health(), "readyz": Ready(), 
 
 def _own(segments: list[str], indexes: Collection[str]) -> Route:
     texts = [decode(segment) for segment in segments]
-    if texts == ["status"]:
-        return Status()
+    if texts in (["status"], ["reload"]):
+        return Status() if texts == ["status"] else Reload()
     *index, last = texts[1:] or [None]
     name = project_name(last) if last is not None else None
     known = None not in index and "/".join(filter(None, index)) in indexes
