@@ -20,13 +20,14 @@ _COMMANDS: Final = {
     "check": ("check", "Validate the configuration and show what it comes to."),
     "mirrors": ("mirrors", "Measure the mirrors of an index from here, and suggest an order."),
     "gen-config": ("gen_config", "Write service and proxy files for this configuration."),
+    "status": ("status", "Tell what a running daemon is doing."),
     "explain": (
         "explain",
         "Tell why a running daemon answers as it does for a project, or for one file of it.",
     ),
     "lock": ("lock", "Rewrite the links of lock files between this cache and the index that it caches."),
     "export": ("export", "Write pages, files and their metadata to one archive, to be imported elsewhere."),
-    "import": ("import_", "Take what pypicache export wrote into this cache."),
+    "import": ("import_", "Take what pypicache export wrote, or what devpi-server holds, into this cache."),
     "completion": ("completion", "Print the script by which a shell completes commands."),
     "version": ("version", "Show the versions of pypicache and of what it runs on."),
 }

@@ -248,7 +248,7 @@ class Answered:
 
 
 OnAnswered = Callable[[Answered], None]
-"""Takes a record, quickly, on the event loop; must not raise."""
+"""Takes a record, quickly, on the event loop; must not raise, nor keep the record, which may be used again."""
 
 
 Event = (

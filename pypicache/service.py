@@ -17,23 +17,18 @@ from functools import partial
 
 from aiohttp import web
 
-from pypicache.admission import Lasting, admission
+from pypicache.admission import Lasting
 from pypicache.caring import care_of, pages_limit
 from pypicache.config import schema
 from pypicache.connecting import own_name
+from pypicache.edging import Parts, edge_of
 from pypicache.editing import Editor
 from pypicache.errors import ConfigError, PypicacheError
 from pypicache.events import Observer, Reloaded, ReloadRefused
 from pypicache.index.ahead import Ahead
-from pypicache.index.explain import Explains
-from pypicache.index.layered_legacy import AnswersLegacy
 from pypicache.index.library import Library
 from pypicache.index.lru import ByteLRU
-from pypicache.index.oldlinks import FindsOldLinks
-from pypicache.index.origins import FindsOrigins
 from pypicache.index.rendering import Rendering
-from pypicache.index.serving import Serving
-from pypicache.layering import add_layered
 from pypicache.log import to_log
 from pypicache.monitor.status import Status
 from pypicache.monitoring import Monitor
@@ -47,11 +42,8 @@ from pypicache.store.keeper import Keeper
 from pypicache.store.key import own_key
 from pypicache.store.links import LinkStore
 from pypicache.store.lists import ListStore
-from pypicache.web.about import About
-from pypicache.web.app import Edge
 from pypicache.web.front import Front
-from pypicache.web.legacy import LegacyPages
-from pypicache.web.lists import ListPages
+from pypicache.web.hot import Repeats
 from pypicache.wiring import Shared, Wired, wire
 
 RENDERINGS = 48 << 20
@@ -83,9 +75,15 @@ class Service:
         self._condition = condition
         self._config = config
         self._shared = shared
-        self._senders = senders
-        self._lasting = lasting
-        self._editor = Editor(config=lambda: self._config, reread=self.reread)
+        self._parts = Parts(
+            shared=shared,
+            lasting=lasting,
+            editor=Editor(config=lambda: self._config, reread=self.reread),
+            senders=senders,
+            unready=self.unready,
+            status=self.status,
+            metrics=monitor.metrics,
+        )
         self._wired: dict[str, Wired] = {}
         self._front: Front | None = None
         self._retiring: set[asyncio.Task[None]] = set()
@@ -125,6 +123,10 @@ class Service:
         """Why requests had better go elsewhere; None when all is well. Mirrors don't count."""
         return "stopping" if self.stopping else (await self._condition.look()).unusable
 
+    def repeats(self) -> Repeats | None:
+        """The answers that are ready to be given again, without `handle`."""
+        return None if self._front is None else self._front.edge.repeats
+
     def follow(self, changed: Callable[[schema.Config], object]) -> None:
         """Have `changed` called with every configuration that comes into force from now on."""
         self._followers.append(changed)
@@ -160,13 +162,13 @@ class Service:
             async with AsyncExitStack() as opened:
                 for name, settings in config.indexes.items():
                     if settings.layers:
-                        continue  # made by `_edge`, of those that are made here
+                        continue  # made by `edge_of`, of those that are made here
                     if name in self._wired and self._wired[name].settings == settings:
                         wired[name] = self._wired[name]
                         continue
                     wired[name] = await wire(settings, self._shared)
                     opened.push_async_callback(wired[name].stack.aclose)
-                edge = self._edge(config, wired)
+                edge = edge_of(config, wired, self._parts)
                 opened.pop_all()
             kept = {id(index) for index in wired.values()}
             dropped = [index for index in self._wired.values() if id(index) not in kept]
@@ -174,9 +176,7 @@ class Service:
             if self._front is None:
                 self._front = Front(edge)
                 return
-            task = asyncio.create_task(
-                _retire(self._front.swap(edge), dropped), name="retire what a reload replaced"
-            )
+            task = asyncio.create_task(_retire(self._front.swap(edge), dropped), name="retired by a reload")
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
             for changed in self._followers:
@@ -189,46 +189,6 @@ class Service:
         if self._retiring:
             await asyncio.wait(tuple(self._retiring))
         await _close(self._wired.values())
-
-    def _edge(self, config: schema.Config, wired: dict[str, Wired]) -> Edge:
-        shared, clock = self._shared, self._shared.clock
-        indexes: dict[str, Serving] = {name: index.serving for name, index in wired.items()}
-        legacy: dict[str, AnswersLegacy] = {name: index.legacy for name, index in wired.items()}
-        explains: dict[str, Explains] = {name: index.explains for name, index in wired.items()}
-        origins: dict[str, FindsOrigins] = {name: index.origins for name, index in wired.items()}
-        leaves = {name: index.old_links for name, index in wired.items()}
-        old_links: dict[str, FindsOldLinks] = {**leaves}
-        add_layered(config.indexes, indexes, legacy, explains, origins, old_links, leaves, shared.observer)
-        who = admission(config, self._lasting, self._editor)
-        lists = {name: index.lists for name, index in wired.items()}
-        return Edge(
-            indexes=indexes,
-            explains=explains,
-            origins=origins,
-            old_links=old_links,
-            devpi=who.devpi,
-            reload=who.reload,
-            default=config.default_index,
-            clock=clock,
-            disk=self._senders,
-            legacy=LegacyPages(
-                legacy=legacy,
-                clock=clock,
-                public_url=config.server.public_url,
-                trusted=config.server.trusted_proxies,
-            ),
-            gate=who.gate,
-            lists=ListPages(lists=lists, disk=self._senders, clock=clock),
-            about=About(
-                unready=self.unready,
-                status=self.status,
-                metrics=self.monitor.metrics,
-                threads=self._senders,
-            ),
-            accel=config.server.accel is not None,
-            own_name=shared.own_name,
-            ahead=(shared.ahead, frozenset(n for n, s in config.indexes.items() if s.prefetch_dependencies)),
-        )
 
 
 async def _retire(idle: asyncio.Event, dropped: Iterable[Wired]) -> None:

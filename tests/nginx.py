@@ -18,7 +18,7 @@ START = 20.0
 _FRAME = """\
 {user}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid nginx.pid;
 error_log stderr warn;
 events {{ worker_connections 1024; }}
@@ -48,14 +48,14 @@ class Nginx:
     `user` is whom its workers run as when the tests run as root.
     """
 
-    def __init__(self, folder: Path, http: str, port: int, *, user: str = "root") -> None:
+    def __init__(self, folder: Path, http: str, port: int, *, user: str = "root", workers: int = 1) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         directive = f"user {user};" if os.geteuid() == 0 else ""
-        (folder / "nginx.conf").write_text(_FRAME.format(user=directive, http=http))
+        (folder / "nginx.conf").write_text(_FRAME.format(user=directive, http=http, workers=workers))
 
     @property
     def pid(self) -> int:

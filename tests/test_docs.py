@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+CHINESE = (ROOT / "README.zh.md").read_text()
 
 PROMISES = re.findall(r"^\d+\. \*(.+?)\.?\*", README, re.MULTILINE)
 
@@ -39,4 +40,31 @@ def test_the_map_names_what_there_is() -> None:
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
 def test_a_link_leads_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
+
+
+def code_blocks(text: str) -> list[str]:
+    return re.findall(r"^```\w*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_chinese_readme_has_the_same_code() -> None:
+    """All of the tutorial's and of what is before it; further down it leaves out much, and invents nothing."""
+    here, there = (text.partition("<!-- end of tutorial -->") for text in (README, CHINESE))
+    assert code_blocks(here[0]) == code_blocks(there[0])
+    rest = iter(code_blocks(here[2]))
+    assert all(block in rest for block in code_blocks(there[2])), "another block, or another order"
+
+
+def test_the_chinese_readme_names_the_same_commands() -> None:
+    """In tables and sentences, too: whatever is set as code there stands in the English one."""
+    outside = re.sub(r"^```.*?^```$", "", CHINESE, flags=re.DOTALL | re.MULTILINE)
+    assert not {code for code in re.findall(r"`([^`]+)`", outside) if code not in README}
+
+
+def test_the_chinese_readme_makes_as_many_promises() -> None:
+    assert len(re.findall(r"^\d+\. \*", CHINESE, re.MULTILINE)) == len(PROMISES)
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", CHINESE))))
+def test_a_link_of_the_chinese_readme_leads_somewhere(link: str) -> None:
     assert (ROOT / link).exists()

@@ -72,7 +72,10 @@ MAY = {
     },
     # The same: what counts and tells.
     "monitoring": {"monitor", "wiring", "config", "index", "store", "upstream", "rules", "events"},
+    # The same: what a request meets first.
+    "edging": {"admission", "editing", "layering", "wiring", "monitor.status", "config", "web", "index"},
     "service": {
+        "edging",
         "admission",
         "editing",
         "config",

@@ -58,7 +58,7 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     printed = json.loads((tmp_path / "printed.json").read_text())
     assert len(printed) == len(tutorial(README))
     (downloaded,) = [each for each in printed if "Collecting requests" in each]
-    assert "http://pypi.example.com/packages/" in downloaded
+    assert "Looking in indexes: http://pypi.example.com/simple/" in downloaded
     assert "\nrequests==1.0\n" in downloaded
     # Once for its metadata (this mirror has no ranges), once for the file: uv had both from the cache.
     asked = json.loads((tmp_path / "asked.json").read_text())[urlsplit(address(PYPI)).hostname]

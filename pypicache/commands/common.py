@@ -57,6 +57,13 @@ def load_config(path: Path | None) -> Config:
         sys.exit(USAGE)
 
 
+def leaves(config: Config, name: str) -> tuple[str, ...]:
+    """The indexes with mirrors that this one comes down to, in order of authority."""
+    layers = config.indexes[name].layers
+    found = [leaf for layer in layers for leaf in leaves(config, layer.index)] if layers else [name]
+    return tuple(dict.fromkeys(found))
+
+
 def fail(message: object) -> NoReturn:
     """Say on standard error what failed, and end with exit code 1."""
     click.echo(message, err=True)

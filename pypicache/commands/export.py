@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from pypicache.commands.common import FAILED, SEARCH, USAGE, config_option, fail, load_config
+from pypicache.commands.common import FAILED, SEARCH, USAGE, config_option, fail, leaves, load_config
 from pypicache.errors import PypicacheError, one_line
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def export(
         click.echo(f"there is no index {one_line(index)} in the configuration", err=True)
         sys.exit(USAGE)
     try:
-        said, missing = asyncio.run(_export(config, file, _pins(locks), _leaves(config, index), since))
+        said, missing = asyncio.run(_export(config, file, _pins(locks), leaves(config, index), since))
     except (PypicacheError, OSError) as error:
         fail(f"{one_line(file)}: {getattr(error, 'strerror', None) or error}")
     if as_json:
@@ -99,13 +99,6 @@ def _pins(locks: Sequence[Path]) -> tuple[Pin, ...] | None:
         except (UnicodeError, PypicacheError) as error:
             fail(f"{one_line(str(lock))}: {error}")
     return tuple(found) if locks else None
-
-
-def _leaves(config: Config, name: str) -> tuple[str, ...]:
-    """The indexes with mirrors that this one comes down to."""
-    layers = config.indexes[name].layers
-    found = [leaf for layer in layers for leaf in _leaves(config, layer.index)] if layers else [name]
-    return tuple(dict.fromkeys(found))
 
 
 async def _export(

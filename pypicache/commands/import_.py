@@ -1,4 +1,4 @@
-"""`pypicache import`: what an archive of another cache holds, taken into this one."""
+"""`pypicache import`: what an archive of another cache holds, or a devpi-server's directory, taken into this one."""
 
 from __future__ import annotations
 
@@ -25,20 +25,57 @@ EXAMPLES = """\b
 Examples:
   pypicache import cache.tar
   ssh there pypicache export - | pypicache import -
+  pypicache import --devpi ~/.devpi/server
 """
 
 
 @click.command(name="import", epilog=EXAMPLES + "\n" + SEARCH)
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="[FILE]", required=False)
+@click.option(
+    "--devpi",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Take in the files of this directory of devpi-server instead, by hard link or else by copy.",
+)
+@click.option(
+    "--index",
+    "index",
+    metavar="NAME",
+    help="With --devpi, whose pages the files are held to. By default the index of devpi's name, or else the default one.",
+)
+@click.option("--no-pages", is_flag=True, help="With --devpi, ask no mirror for pages that aren't held.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @config_option
-def import_(file: str, path: Path | None, *, as_json: bool) -> None:
-    """Take what pypicache export wrote into this cache.
+def import_(
+    file: str | None,
+    directory: Path | None,
+    index: str | None,
+    path: Path | None,
+    *,
+    no_pages: bool,
+    as_json: bool,
+) -> None:
+    """Take what pypicache export wrote, or what devpi-server holds, into this cache.
 
     FILE is the archive, or - for standard input. Every byte is verified, each file is published in one step, and an import that
     was broken off goes on when it is started again. A page that was confirmed later here stays as it is.
+
+    With --devpi, each file is held to the digest that its index's page gives, and where no page lists it, to the hash in its
+    path there; which ones that were is told. A file that agrees with neither is left, and the exit code is 1.
     """
+    if (file is None) == (directory is None):
+        raise click.UsageError("either FILE or --devpi DIR is due")
     config = load_config(path)
+    if directory is not None:
+        from pypicache.commands.importing_devpi import import_devpi  # noqa: PLC0415 - not needed for --help
+
+        import_devpi(config, directory, index, no_pages=no_pages, as_json=as_json)
+    elif file is not None:
+        _import_archive(config, file, as_json=as_json)
+
+
+def _import_archive(config: Config, file: str, *, as_json: bool) -> None:
     try:
         done = asyncio.run(_import(config, file))
     except (PypicacheError, OSError) as error:

@@ -133,7 +133,7 @@ class Deployment:
 
 def here(config: Config, env: Mapping[str, str]) -> Deployment:
     """The facts of this installation, called as it was called. Raises PypicacheError where no file could be right."""
-    path = None if config.path is None else config.path.absolute()
+    path = None if config.path is None else Path(os.path.abspath(config.path))  # noqa: PTH100 - as below
     for address in config.server.listen:
         if address.port == 0:
             raise PypicacheError(
@@ -175,7 +175,7 @@ def program(argv0: str) -> tuple[str, ...]:
 
     A link to the script stays a link, so that an upgrade behind it needs no new files.
     """
-    called = Path(argv0).absolute()
+    called = Path(os.path.abspath(argv0))  # noqa: PTH100 - systemd takes no `..`
     if called.name == "__main__.py" or not os.access(called, os.X_OK) or not called.is_file():
         return (sys.executable, "-m", "pypicache")
     return (str(called),)

@@ -44,9 +44,11 @@ def _systemd(deployment: Deployment, at: object) -> Iterator[str]:
     if deployment.home_of is None:
         yield f"cp {at('pypicache.sysusers')} /etc/sysusers.d/pypicache.conf && systemd-sysusers"
         if deployment.configuration:
-            # The file may hold secrets, so nobody else can read it; with accounts, the daemon writes it.
-            given = deployment.configuration.parent if deployment.accounts else deployment.configuration
-            yield f"chown -R {deployment.user}: {shlex.quote(str(given))}"
+            # Nobody else can read the file, since it may hold secrets; with accounts, the daemon replaces it.
+            given = [deployment.configuration]
+            if deployment.accounts and not _is_shared(deployment.configuration.parent):
+                given.insert(0, deployment.configuration.parent)
+            yield f"chown {deployment.user}: {shlex.join(map(str, given))}"
     if not deployment.movable:
         mode = "0710" if deployment.accel_group else "0700"
         yield f"install -d -o {deployment.user} -m {mode} {shlex.quote(str(deployment.cache))}"
@@ -69,6 +71,11 @@ def remarks(deployment: Deployment) -> Iterator[str]:
         yield f"The program or its configuration is under {deployment.home}, so the service runs as {deployment.home_of}."
     if deployment.configuration and deployment.configuration.is_relative_to("/tmp"):  # noqa: S108 - it's compared only
         yield "The configuration is under /tmp, which a systemd service of this kind can't see."
+    if deployment.accounts and deployment.configuration and _is_shared(deployment.configuration.parent):
+        yield (
+            f"Accounts (admin.users) change the configuration, so its directory must be the daemon's: move it out of "
+            f"{deployment.configuration.parent}, into one of its own."
+        )
     if not deployment.public_url:
         yield f"server.public_url isn't set: the proxies' files say {EXAMPLE_HOST} where the name belongs that clients use."
     if not deployment.trusts_loopback:
@@ -77,6 +84,14 @@ def remarks(deployment: Deployment) -> Iterator[str]:
     if privileged:
         yield f"Port {privileged[0]} needs systemd's socket, or root: the service alone may not open it."
 
+
+def _is_shared(directory: Path) -> bool:
+    """Whether it is one of the machine's own, such as /etc, which no service may be given."""
+    return len(directory.parts) <= _TOP
+
+
+_TOP = 2
+"""Parts of the path of a directory at the root."""
 
 _PRIVILEGED = 1024
 """Ports below are root's."""

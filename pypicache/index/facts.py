@@ -75,6 +75,10 @@ class Facts:
         self._store = store
         self._held: ByteLRU[ProjectName, Learned] = ByteLRU(HELD)
 
+    def at_hand(self, project: ProjectName) -> Learned | None:
+        """The same, if memory holds it."""
+        return self._held.get(project)
+
     async def of(self, project: ProjectName) -> Learned:
         """What is known of the project's files. From memory, after the first time."""
         learned = self._held.get(project)

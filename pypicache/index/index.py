@@ -7,8 +7,8 @@ round a page. What a link needs is remembered beside the blob and outlives the p
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -20,12 +20,14 @@ from pypicache.index import rendering
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.facts import Facts, can_have_sidecar
+from pypicache.index.lease import Lease
 from pypicache.index.library import Library
 from pypicache.index.locate import SIDECAR, Located, sidecar_of
 from pypicache.index.locator import Locator
 from pypicache.index.lru import ByteLRU
 from pypicache.index.notes import Notes
 from pypicache.index.reader import Content
+from pypicache.index.renderer import Renderer
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Opened, Serving
 from pypicache.index.sidecars import Sidecars
@@ -64,11 +66,11 @@ class Index:
         self._source = source
         self._facts = facts
         self._sidecars = sidecars
-        self._renderings = renderings
-        self._offload = offload
         self._offline = offline
-        self._making: dict[str, asyncio.Task[Rendering]] = {}
         self._tasks = Tasks()
+        self._renderer = Renderer(
+            held=renderings, offload=offload, tasks=self._tasks, synthesize=sidecars is not None
+        )
         self._notes = Notes(index=name, links=links, facts=facts, tasks=self._tasks, clock=clock)
         self._locator = Locator(index=name, catalog=catalog, offload=offload, remember=self._notes.keep)
 
@@ -118,31 +120,23 @@ class Index:
 
     async def rendering(self, page: Page, form: str, coding: str) -> Rendering:
         """The page in that form and coding, made at most once."""
-        etag = self.etag(page, form, coding)
-        if (made := self._renderings.get(etag)) is not None:
-            return made
-        task = self._making.get(etag)
-        if task is None:
-            task = self._tasks.start(
-                self._render(page, form, coding, etag), name=f"rendering of {page.project}"
-            )
-            self._making[etag] = task
-            task.add_done_callback(lambda _: self._making.pop(etag, None))
-        return await asyncio.shield(task)
+        return await self._renderer.rendering(page, form, coding)
 
-    async def _render(self, page: Page, form: str, coding: str, etag: str) -> Rendering:
-        body = await self._offload.run(
-            len(page.data) + len(page.facts),
-            rendering.render,
-            page.data,
-            page.facts,
-            form,
-            coding,
-            synthesize=self._sidecars is not None,
-        )
-        made = Rendering(body=body, etag=etag, coding=coding)
-        self._renderings.put(etag, made, len(body))
-        return made
+    def at_hand(self, etag: str) -> Rendering | None:
+        """The rendering of that ETag, if memory holds it."""
+        return self._renderer.at_hand(etag)
+
+    def lease(self, page: Page, *, revalidate: bool = False) -> Lease | None:
+        """How long the same request gets this page; see `Serving.lease`."""
+        lease = self._catalog.lease(page.project, page, revalidate=revalidate)
+        learned = self._facts.at_hand(page.project)
+        if lease is None or learned is None or learned.data != page.facts:
+            return None
+        return lease & Lease(-math.inf, math.inf, ((self._facts.at_hand, page.project, learned),))
+
+    def denial(self, project: ProjectName, *, revalidate: bool = False) -> Lease | None:
+        """How long the same request is told that there is no such project; see `Serving.denial`."""
+        return self._catalog.lease(project, None, revalidate=revalidate)
 
     # Files
 
@@ -216,13 +210,13 @@ class Index:
             # A record can't tell whether the wheel has been replaced, unless the page gives the sidecar's hash.
             known = record if sidecar_of(listed).hashes else None
             theirs = await self._whole(path, project, origin, located, known)
+            await sidecars.accept(project, listed, theirs.content)
         except (UpstreamError, IntegrityError) as failure:
             try:
                 return await self._made_sidecar(path, project, origin, located, sidecars)
             except PypicacheError:
                 # The page promised one, so "there is none" isn't an answer: how the mirrors failed is.
                 raise failure from None
-        await sidecars.adopt(project, listed, theirs.content.sha256)
         return theirs
 
     async def _made_sidecar(

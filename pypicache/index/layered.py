@@ -21,12 +21,14 @@ through any outage. It merges nothing, so what one page says of other indexes (P
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from pypicache.errors import FileNotFound, ProjectNotFound, UpstreamError, UpstreamTimeout
 from pypicache.events import LayerSilent, Observer, Shadowed
 from pypicache.index.entry import Outcome, Page, Standing
+from pypicache.index.lease import Lease
 from pypicache.index.locate import SIDECAR
 from pypicache.index.locator import candidates_of
 from pypicache.index.rendering import Rendering
@@ -151,6 +153,37 @@ class LayeredIndex:
     async def rendering(self, page: Page, form: str, coding: str) -> Rendering:
         """The page in that form and coding: the same bytes as its own layer gives."""
         return await self._leaves[page.index].rendering(page, form, coding)
+
+    def at_hand(self, etag: str) -> Rendering | None:
+        """The rendering of that ETag, if memory holds it, whichever layer made it."""
+        found = (leaf.at_hand(etag) for leaf in self._leaves.values())
+        return next((made for made in found if made is not None), None)
+
+    def lease(self, page: Page, *, revalidate: bool = False) -> Lease | None:
+        """How long the same request gets this page: while its layer gives it, and those before deny the project."""
+        good = Lease(-math.inf, math.inf, ())
+        for member in self.asked(page.project):
+            ours = page.index in member.leaves
+            lease = (
+                member.lease(page, revalidate=revalidate)
+                if ours
+                else member.denial(page.project, revalidate=revalidate)
+            )
+            if lease is None:
+                return None
+            good &= lease
+            if ours:
+                return good
+        return None
+
+    def denial(self, project: ProjectName, *, revalidate: bool = False) -> Lease | None:
+        """How long the same request is told that there is no such project: while all who may be asked deny it."""
+        good = Lease(-math.inf, math.inf, ())
+        for member in self.asked(project):
+            if (lease := member.denial(project, revalidate=revalidate)) is None:
+                return None
+            good &= lease
+        return good
 
     async def open_file(self, path: tuple[str, ...], project: ProjectName | None = None) -> Opened:
         """The file (or sidecar) at that path, from the layer that answers for its project. See `Serving.open_file`."""

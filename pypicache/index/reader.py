@@ -62,6 +62,10 @@ class Content(Protocol):
         """Wait until all of it is there and verified; its size. Raises what ended the download."""
         ...
 
+    async def suspect(self) -> None:
+        """Reading its bytes failed: if they are stored, have them judged, so that they are fetched again if they are damaged."""
+        ...
+
     def close(self) -> None:
         """The reader has finished; more than once is fine."""
         ...
@@ -99,6 +103,10 @@ class Stored:
     async def whole(self) -> int:
         """The size."""
         return self._blob.size
+
+    async def suspect(self) -> None:
+        """Have the blob judged; see `Blob.suspect`."""
+        await self._blob.suspect()
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -223,6 +231,10 @@ class Reader:
                 expected=str(self._transfer.file.best_digest),
                 got="other bytes so far",
             )
+
+    async def suspect(self) -> None:
+        """Have what the download published judged, if it did."""
+        await self._transfer.suspect()
 
     def close(self) -> None:
         """The client has left, or has it all; more than once is fine."""

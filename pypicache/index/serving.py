@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pypicache.index.entry import Outcome, Page, Standing
+from pypicache.index.lease import Lease
 from pypicache.index.reader import Content
 from pypicache.index.rendering import Rendering
 from pypicache.simple.model import File, ProjectName
@@ -51,6 +52,18 @@ class Serving(Protocol):
 
     async def rendering(self, page: Page, form: str, coding: str) -> Rendering:
         """The page in that form and coding, made at most once."""
+        ...
+
+    def at_hand(self, etag: str) -> Rendering | None:
+        """The rendering of that ETag, if memory holds it."""
+        ...
+
+    def lease(self, page: Page, *, revalidate: bool = False) -> Lease | None:
+        """How long the same request for this page, of outcome HIT, gets the same answer; None: don't count on it."""
+        ...
+
+    def denial(self, project: ProjectName, *, revalidate: bool = False) -> Lease | None:
+        """How long it is "no such project", without anyone being asked; None: don't count on it."""
         ...
 
     async def open_file(self, path: tuple[str, ...], project: ProjectName | None = None) -> Opened:

@@ -48,7 +48,7 @@ from pypicache.index.reader import Content, Stored
 from pypicache.index.tasks import Tasks
 from pypicache.index.unstored import Unstored
 from pypicache.offload import Offload
-from pypicache.simple.metadata import MAX_HEADERS, requires_python
+from pypicache.simple.metadata import MAX_HEADERS, is_metadata_of, requires_python
 from pypicache.simple.model import Digest, File, ProjectName
 from pypicache.store.blobs import BlobStore
 from pypicache.upstream.source import Source
@@ -141,14 +141,27 @@ class Sidecars:
             raise UpstreamError("", f"the metadata of {file.filename} isn't there yet", retry_after=2)
         return Sidecar(self._content(flight.result()), made=True, collapsed=collapsed)
 
+    async def accept(self, project: ProjectName, file: File, content: Content) -> None:
+        """Learn from a mirror's sidecar that is about to be sent. What `adopt` refuses is closed."""
+        try:
+            await self.adopt(project, file, content.sha256)
+        except UpstreamGarbled:
+            content.close()
+            raise
+
     async def adopt(self, project: ProjectName, file: File, sha256: str | None) -> None:
-        """Learn from a sidecar that a mirror had, and that is stored: what is in it, and its hash if the page doesn't say."""
+        """Learn from a sidecar that a mirror had, and that is stored: what is in it, and its hash if the page doesn't say.
+
+        Raises UpstreamGarbled where the page gives no hash and it isn't metadata of that project.
+        """
         key = (f"{file.best_digest} {file.filename} {sidecar_of(file).best_digest}", sha256)
         blob = self._store.open(sha256) if sha256 is not None and self._adopted.get(key) is None else None
         if blob is None:
             return
         try:
             data = await asyncio.to_thread(os.pread, blob.fileno(), MAX_HEADERS, 0)
+            if not sidecar_of(file).hashes and not is_metadata_of(data, project):
+                raise UpstreamGarbled("", f"{file.filename + SIDECAR} isn't metadata of {project}")
             news: dict[str, str | int | bool | None] = {"requires_python": _missing(file, data)}
             if not sidecar_of(file).hashes:
                 news |= {"sidecar": sha256, "sidecar_size": blob.size, "checked": True}

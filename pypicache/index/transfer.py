@@ -168,6 +168,11 @@ class Transfer:
         if self.ended and not self.readers:
             self.close()
 
+    async def suspect(self) -> None:
+        """Reading failed: have the blob judged, if there is one."""
+        if self._blob is not None:
+            await self._blob.suspect()
+
     def close(self) -> None:
         """Give descriptors back; for the library, when the transfer has ended and nobody reads."""
         if self._blob is not None:

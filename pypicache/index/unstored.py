@@ -48,6 +48,9 @@ class Unstored:
         """The size."""
         return self._length
 
+    async def suspect(self) -> None:
+        """There is nothing stored to judge."""
+
     def close(self) -> None:
         """Let go of the bytes."""
         fd, self._fd = self._fd, -1

@@ -30,6 +30,7 @@ Around that table:
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -132,6 +133,32 @@ def assess_absence(
     if age >= windows.negative_ttl or (revalidate and _may_insist(checked_at, asked_at, now)):
         return Freshness.ASK_FIRST
     return Freshness.FRESH
+
+
+def undisturbed(
+    *,
+    checked_at: float,
+    asked_at: float,
+    windows: Windows,
+    jitter: float = 0.0,
+    absent: bool = False,
+    revalidate: bool = False,
+    offline: bool = False,
+) -> tuple[float, float]:
+    """From when until when (exclusive) a page, or with `absent` a "no such project", stays FRESH and needs no refresh ahead.
+
+    However often it is used: within this, answering with it takes no decision. Takes what `assess` takes.
+    """
+    if offline:
+        return -math.inf, math.inf
+    until = checked_at + (windows.negative_ttl if absent else AHEAD * _effective_ttl(windows, jitter))
+    latest = checked_at
+    if revalidate:
+        latest = max(checked_at, asked_at)
+        until = min(until, latest + ASK_LIMIT)
+    if until <= checked_at:
+        return until, until
+    return latest - CLOCK_SLACK, until
 
 
 def refresh_ahead(*, checked_at: float, now: float, windows: Windows, jitter: float = 0.0, uses: int) -> bool:

@@ -29,7 +29,27 @@ _REQUIREMENT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _EXTRA = re.compile(rb"\bextra\s*(?:==|in)")
+_VERSION = re.compile(rb"^Metadata-Version[ \t]*:[ \t]*[0-9]", re.IGNORECASE | re.MULTILINE)
+_NAME = re.compile(rb"^Name[ \t]*:[ \t]*([!-~]{1,200})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+
+
+def is_metadata_of(metadata: bytes, project: ProjectName) -> bool:
+    """Whether these can be core metadata of that project: text, with a Metadata-Version, and its Name.
+
+    It proves nothing; it tells a broken answer, an error page and another project's metadata from what was asked for.
+    """
+    headers = _headers(metadata)
+    try:
+        headers.decode()
+    except UnicodeDecodeError:
+        return False
+    named = _NAME.search(headers)
+    return (
+        _VERSION.search(headers) is not None
+        and named is not None
+        and project_name(named[1].decode("ascii").strip()) == project
+    )
 
 
 def requires_python(metadata: bytes) -> str | None:

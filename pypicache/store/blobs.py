@@ -30,6 +30,13 @@ class Blob(Protocol):
         """A descriptor for pread and sendfile; its own offset means nothing."""
         ...
 
+    async def suspect(self) -> None:
+        """Reading it failed: the file is hashed, and set aside unless it proves sound, so that it is fetched again.
+
+        Whoever asks is told nothing; `BlobStore.open` knows.
+        """
+        ...
+
     def close(self) -> None:
         """Give the descriptor back; more than once is fine."""
         ...

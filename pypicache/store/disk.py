@@ -125,7 +125,7 @@ class DiskBlobStore:
         if size is None or status.st_size == size:
             _share(fd)
             self.keeper.uses.note(sha256)
-            return FileBlob(sha256, status.st_size, fd)
+            return self._blob(sha256, status.st_size, fd)
         os.close(fd)
         self._doubt(sha256, status)
         return None
@@ -209,9 +209,21 @@ class DiskBlobStore:
             self._doubted.clear()
         self._doubted.add(state)
         with contextlib.suppress(StoreError):
-            future = self._threads.start(self.keeper.verify, sha256, repair=True)
-            self._judging.add(future)
-            future.add_done_callback(functools.partial(self._judged, sha256))
+            self._judge(sha256)
+
+    def _judge(self, sha256: str) -> asyncio.Future[Damage | None]:
+        """Hash the file, and set it aside if it isn't what its name says. Raises StoreError."""
+        future = self._threads.start(self.keeper.verify, sha256, repair=True)
+        self._judging.add(future)
+        future.add_done_callback(functools.partial(self._judged, sha256))
+        return future
+
+    def _blob(self, sha256: str, size: int, fd: int) -> FileBlob:
+        async def judge() -> None:
+            with contextlib.suppress(StoreError):
+                await asyncio.shield(self._judge(sha256))
+
+        return FileBlob(sha256, size, fd, judge=judge)
 
     def _judged(self, sha256: str, future: asyncio.Future[Damage | None]) -> None:
         self._judging.discard(future)
@@ -244,7 +256,7 @@ class DiskBlobStore:
             self.keeper.files.publish(part, fd, sha256, spool.end, charged=spool.booked, fsync=self._fsync)
             spool.published()
             journal.path_of(part).unlink(missing_ok=True)
-            return FileBlob(sha256, spool.end, os.dup(fd))
+            return self._blob(sha256, spool.end, os.dup(fd))
         except OSError as error:
             raise store_error("the cache can't publish a file", error) from error
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Awaitable, Callable
 
 
 class FileBlob:
     """A stored file, open. Implements `blobs.Blob`; owns its descriptor."""
 
-    def __init__(self, sha256: str, size: int, fd: int) -> None:
+    def __init__(
+        self, sha256: str, size: int, fd: int, *, judge: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
         self.sha256 = sha256
         self.size = size
         self._fd = fd
+        self._judge = judge
 
     def fileno(self) -> int:
         """The descriptor, for pread and sendfile. Raises ValueError when closed."""
         if self._fd < 0:
             raise ValueError("the blob is closed")
         return self._fd
+
+    async def suspect(self) -> None:
+        """Have the file judged, and wait until it has been; see `Blob.suspect`."""
+        if self._judge is not None:
+            await self._judge()
 
     def close(self) -> None:
         """Give the descriptor back; more than once is fine."""

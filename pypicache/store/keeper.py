@@ -74,8 +74,9 @@ class Keeper:
         self.spools = root / "spool"
         self.quarantine = Quarantine(root / "quarantine")
         self.usage = Usage(root / "usage")
+        self.sharing = Sharing(group)
         self.files = BlobFiles(
-            root, usage=self.usage, quarantine=self.quarantine, sharing=Sharing(group), now=now
+            root, usage=self.usage, quarantine=self.quarantine, sharing=self.sharing, now=now
         )
         self.uses = Uses(self.files, now=now)
         self.evictor = Evictor(

@@ -59,6 +59,13 @@ class Sharing:
         else:
             self._give(fd, 0o640)
 
+    def suits(self, status: os.stat_result) -> bool:
+        """Whether a file that is somebody else's too may be a blob as it is: ours, writable by nobody else, and readable as it has to be."""
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return False
+        by_group = bool(status.st_mode & stat.S_IRGRP) and status.st_gid == self._gid
+        return self._gid is None or by_group or bool(status.st_mode & stat.S_IROTH)
+
     def make_directories(self, path: Path, below: Path) -> None:
         """Make `path` and what is missing between it and `below`, whatever the umask leaves. Raises OSError."""
         if path == below or path.is_dir():

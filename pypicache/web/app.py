@@ -29,6 +29,7 @@ from pypicache.web.errors import RETRY_AFTER, UNKEPT, plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.gate import Gate
 from pypicache.web.headers import VARY, joined
+from pypicache.web.hot import Repeats
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.web.pages import Pages
@@ -77,10 +78,8 @@ class Edge:
         self._lists = lists
         self._about = about
         self._files = Files(indexes=indexes, disk=disk, accel=accel, ahead=ahead)
-
-    def open_to_all(self, index: str) -> bool:
-        """Whether an answer of the index may be sent without looking at who asks."""
-        return self._gate.open_to_all(index)
+        self.repeats = Repeats(clock=clock)
+        """What of its answers can be given again; it goes with the edge."""
 
     @property
     def indexes(self) -> Mapping[str, Serving]:
@@ -92,6 +91,7 @@ class Edge:
         try:
             response = await self._respond(request)
             await finish(request, response)
+            self.repeats.keep(request, response)
         except ConnectionError:
             # Raised, it would be logged as a bug. What is returned instead goes nowhere: the connection has ended.
             if request.transport is not None:

@@ -65,12 +65,31 @@ class Files:
         sidecar = path[-1].endswith(SIDECAR)
         if request.method == hdrs.METH_HEAD and not sidecar:
             return await self._head(request, index, path)
+        try:
+            return await self._opened(request, index, path)
+        except ConnectionError:
+            raise
+        except OSError:
+            # Nothing was sent: the file couldn't be read, has been judged since, and is fetched again if it is damaged.
+            return await self._opened(request, index, path)
+
+    async def _opened(
+        self, request: web.BaseRequest, index: Serving, path: tuple[str, ...]
+    ) -> web.StreamResponse:
+        """The file or sidecar. Raises OSError, and has the stored file judged, when it can't be read."""
         opened = await index.open_file(path)
         try:
-            if not sidecar:
-                return await self._body(request, opened)
-            answer = await self._sidecar(request, opened)
-            await self._look_ahead(index, opened)
+            if path[-1].endswith(SIDECAR):
+                answer = await self._sidecar(request, opened)
+                await self._look_ahead(index, opened)
+            else:
+                answer = await self._body(request, opened)
+        except ConnectionError:
+            raise
+        except OSError:
+            await opened.content.suspect()
+            raise
+        else:
             return answer
         finally:
             note_mirror(request, opened.content.origin)

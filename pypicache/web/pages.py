@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping
 from aiohttp import hdrs, web
 
 from pypicache.errors import PypicacheError
-from pypicache.index.entry import Outcome
+from pypicache.index.entry import Outcome, Page
+from pypicache.index.lease import Lease
+from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
 from pypicache.rules.conditional import not_modified, wants_revalidation
 from pypicache.simple.model import ProjectName
 from pypicache.simple.negotiate import negotiate, negotiate_coding
 from pypicache.web.errors import response_to
 from pypicache.web.headers import CODINGS, PAGE_CACHE_CONTROL, VARY, age, cache_status, joined
-from pypicache.web.request import note_mirror
+from pypicache.web.request import Repeatable, Request, note_mirror
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +58,30 @@ class Pages:
             "Age": age(self._clock() - page.checked_at),
             "Cache-Status": cache_status(page.outcome, collapsed=page.collapsed),
         }
+        lease = index.lease(page, revalidate=revalidate) if page.outcome is Outcome.HIT else None
         if not_modified(joined(request, "If-None-Match"), etag):
+            _repeatable(request, page, lease, lambda: b"")
             return web.Response(status=304, headers=answer)
         made = await index.rendering(page, representation.form, coding)
+        _repeatable(request, page, lease, lambda: _body(index.at_hand(etag)))
         answer["Content-Type"] = representation.content_type
         if coding != "identity":
             answer["Content-Encoding"] = coding
         if len(made.body) <= PIECE or request.method == hdrs.METH_HEAD:
             return web.Response(body=made.body, headers=answer)
         return await _stream(request, made.body, answer)
+
+
+def _repeatable(
+    request: web.BaseRequest, page: Page, lease: Lease | None, body: Callable[[], bytes | None]
+) -> None:
+    """Note that the answer is to be given again as long as the lease holds."""
+    if isinstance(request, Request) and lease is not None and not page.collapsed:
+        request.repeatable = Repeatable(lease, body, page.checked_at)
+
+
+def _body(made: Rendering | None) -> bytes | None:
+    return None if made is None else made.body
 
 
 async def _stream(request: web.BaseRequest, body: bytes, headers: dict[str, str]) -> web.StreamResponse:

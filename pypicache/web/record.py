@@ -46,7 +46,10 @@ class Recorder(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Note that the request was answered; `time` is by the event loop's clock, in seconds."""
-        record = record_of(request, response, time)
+        self.tell(record_of(request, response, time))
+
+    def tell(self, record: Answered) -> None:
+        """Note that a request was answered."""
         for take in self._takers:
             take(record)
 

@@ -1,4 +1,4 @@
-"""A request as the server hands it to the edge: aiohttp's, and what the access log wants to know of it.
+"""A request as the server hands it to the edge: aiohttp's, and what others want to know of it: the access log, the shortcut.
 
 It also puts the `Server` header on its response, whoever makes that.
 """
@@ -6,13 +6,28 @@ It also puts the `Server` header on its response, whoever makes that.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
+from pypicache.index.lease import Lease
 from pypicache.web.places import Route
 
 NAME = "pypicache"
 """What the Server header says: no versions, which only help who looks for holes (RFC 9110 section 10.2.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """That the answer to a request is the answer to every one that equals it, and what it takes to give it again."""
+
+    lease: Lease
+    """While it holds."""
+    body: Callable[[], bytes | None]
+    """Its body; None when it isn't at hand any more."""
+    confirmed_at: float | None
+    """What its Age is counted from, in seconds since the epoch; None: it has none."""
 
 
 class Request(web.BaseRequest):
@@ -32,6 +47,12 @@ class Request(web.BaseRequest):
 
     place: Route | None = None
     """What its path means; None as long as nobody has looked."""
+
+    head: bytes | None = None
+    """All of its head as it came, if nothing else came with it."""
+
+    repeatable: Repeatable | None = None
+    """Set by a handler whose answer others may get, too."""
 
     mirror = ""
     """The mirror that was asked for its sake and answered, if there was one."""

@@ -85,6 +85,8 @@ async def send(
             log.debug("connection lost at byte %d of %s: %s", position, path, error)
         elif isinstance(error, PypicacheError | OSError):
             log.warning("broke off %s at byte %d: %s", path, position, one_line(str(error)))
+            if isinstance(error, OSError):
+                await content.suspect()
             raise ConnectionAbortedError(f"broke off at byte {position}") from error
         raise
     return position - start

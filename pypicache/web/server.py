@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -20,10 +21,11 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
 from pypicache.errors import one_line
-from pypicache.events import OnAnswered
+from pypicache.events import Answered, OnAnswered
 from pypicache.web.errors import plain, response_to
+from pypicache.web.hot import Repeats, Shortcut
 from pypicache.web.limits import Admission, Limits, admit
-from pypicache.web.punctual import HASTE, Punctual
+from pypicache.web.punctual import HASTE
 from pypicache.web.record import BROKEN, Recorder
 from pypicache.web.request import Request
 from pypicache.web.sparing import Sparing
@@ -37,7 +39,7 @@ after which a connection that the client has closed is looked at again."""
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class Protocol(Punctual):
+class Protocol(Shortcut):
     """One connection.
 
     A client that closes its side may be one that has said all (`nc` does so with its request) and is to be answered, or
@@ -51,10 +53,23 @@ class Protocol(Punctual):
             else                                        it stays: if it has left, the kernel refuses the next bytes
     """
 
-    __slots__ = ("_answered", "_said_all", "crowded")
+    __slots__ = ("_answered", "_said_all", "_server", "crowded")
 
     crowded: bool
     """Whether there are so many connections that this one is only told so."""
+
+    def __init__(self, server: Server, **options: Any) -> None:
+        self._server = server
+        super().__init__(server, **options)
+
+    def repeats(self) -> Repeats | None:
+        """The prepared answers of the edge in force."""
+        return None if self.crowded else self._server.repeats()
+
+    def repeated(self, record: Answered) -> None:
+        """An answer has been repeated."""
+        self._server.requests_count += 1
+        self._server.recorder.tell(record)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
@@ -123,15 +138,22 @@ class Server(web.Server):
     """Makes a `Protocol` for every connection; `handler` answers the requests, `takers` are told of each answer."""
 
     def __init__(
-        self, handler: Handler, *, takers: Sequence[OnAnswered], limits: Limits | None = None
+        self,
+        handler: Handler,
+        *,
+        takers: Sequence[OnAnswered],
+        limits: Limits | None = None,
+        repeats: Callable[[], Repeats | None] = lambda: None,
     ) -> None:
         self._handler = handler
+        self.repeats = repeats
+        """The answers that are ready to be given again."""
         self.limits = limits or Limits()
         self._quietly = Sparing(log, logging.INFO)
         self._crowd = Sparing(log, logging.WARNING, burst=1)
         self._served: set[web.RequestHandler] = set()
         self._told: set[web.RequestHandler] = set()
-        self._recorder = Recorder(takers)
+        self.recorder = Recorder(takers)
         super().__init__(
             self._handle,
             request_factory=self._request,
@@ -139,7 +161,7 @@ class Server(web.Server):
             keepalive_timeout=self.limits.keepalive_timeout,
             lingering_time=LINGER,
             auto_decompress=False,
-            access_log=self._recorder,
+            access_log=self.recorder,
             access_log_class=lambda shared, _: shared,
         )
 
@@ -229,6 +251,8 @@ class Server(web.Server):
         request.began = time.perf_counter()
         request.refusal = refusal
         request.crowded = crowded
+        if isinstance(protocol, Shortcut):
+            request.head = protocol.next_head()
         return request
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -238,5 +262,5 @@ class Server(web.Server):
             return await self._handler(request)
         except asyncio.CancelledError:
             # The client has left: aiohttp records only what got an answer.
-            self._recorder.log(request, plain(BROKEN, "the client has left"), 0.0)
+            self.recorder.log(request, plain(BROKEN, "the client has left"), 0.0)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import time
@@ -197,7 +198,9 @@ def test_the_access_log_has_the_bytes_that_went_out(place: Place, item: Wheel) -
     lines = [line for line in place.daemon.log[seen:].splitlines() if " access " in line]
     told = [re.search(r'"([A-Z]+) (\S+)" (\d+) (\d+) [\d.]+ms "([^"]*)"', line) for line in lines]
     size = len(item.data)
-    assert [found.groups() for found in told if found] == [
+    said = [found.groups() for found in told if found]
+    # `Place.get` asks for what is cached three times more, and every time is logged.
+    assert [key for key, _ in itertools.groupby(said)] == [
         ("GET", link, "200", str(size), "hit"),
         ("GET", link, "206", "100", "hit"),
         ("HEAD", link, "200", "0", "hit"),
@@ -205,6 +208,7 @@ def test_the_access_log_has_the_bytes_that_went_out(place: Place, item: Wheel) -
         ("GET", f"/simple/{item.name}/", "200", str(len(page.body)), "hit"),
         ("GET", "/simple/a%0Ab%1b%5B31m/", "404", "30", "none"),
     ]
+    assert [len(list(group)) for _, group in itertools.groupby(said)] == [4, 4, 4, 4, 4, 1]
     assert "secret" not in place.daemon.log
 
 

@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from pypicache.config.schema import Listen
 from pypicache.errors import PypicacheError
 from pypicache.generate.deployment import home_above, program
-from pypicache.generate.files import generate
-from pypicache.generate.folder import RECORD
+from pypicache.generate.files import Generated, generate
+from pypicache.generate.folder import RECORD, write_all
+from pypicache.generate.steps import remarks, steps
 from tests.generate.deployments import deployment
 from tests.program import run
 
@@ -67,14 +70,15 @@ def test_what_was_edited_is_left_alone_and_the_rest_follows_the_configuration(co
 
 
 @pytest.mark.parametrize("record", ["", "[]", "{broken"])
-def test_without_a_good_record_everything_may_have_been_edited(configured: Path, record: str) -> None:
-    folder = configured / "gen-config"
-    run(configured, "gen-config")
-    (folder / RECORD).write_text(record)
-    (folder / "Caddyfile").write_text("whose?")
-    assert run(configured, "gen-config").returncode == 1
-    assert (folder / "Caddyfile").read_text() == "whose?"
-    assert set(json.loads((folder / RECORD).read_text())) == names(folder) - {RECORD, "Caddyfile"}
+def test_without_a_good_record_everything_may_have_been_edited(tmp_path: Path, record: str) -> None:
+    made = [each for each in generate(deployment()) if isinstance(each, Generated)]
+    write_all(tmp_path, made, force=False)
+    (tmp_path / RECORD).write_text(record)
+    (tmp_path / "Caddyfile").write_text("whose?")
+    states = {each.file.name: each.state for each in write_all(tmp_path, made, force=False)}
+    assert [name for name, state in states.items() if state != "unchanged"] == ["Caddyfile"]
+    assert (tmp_path / "Caddyfile").read_text() == "whose?"
+    assert set(json.loads((tmp_path / RECORD).read_text())) == names(tmp_path) - {RECORD, "Caddyfile"}
 
 
 def test_another_folder_is_named_in_the_commands(configured: Path) -> None:
@@ -131,9 +135,50 @@ def test_the_script_that_was_called_is_named_and_a_link_stays_one(tmp_path: Path
     script.chmod(0o755)
     link.symlink_to(script)
     assert program(str(link)) == (str(link),)
+    assert program(f"{tmp_path}/x/../pypicache") == (str(link),)
     script.chmod(0o644)
     assert program(str(link))[1:] == ("-m", "pypicache")
     assert program("/x/pypicache/__main__.py")[1:] == ("-m", "pypicache")
+
+
+@pytest.mark.parametrize(
+    ("facts", "chown", "remark"),
+    [
+        ({}, None, None),
+        ({"configuration": Path("/etc/p/c")}, "chown pypicache: /etc/p/c", None),
+        (
+            {"configuration": Path("/etc/p q/c"), "accounts": True},
+            "chown pypicache: '/etc/p q' '/etc/p q/c'",
+            None,
+        ),
+        (
+            {"configuration": Path("/etc/c"), "accounts": True},
+            "chown pypicache: /etc/c",
+            "move it out of /etc",
+        ),
+        (
+            {"configuration": Path("/home/me/c"), "home": Path("/home/me"), "home_of": "me"},
+            None,
+            "runs as me",
+        ),
+        ({"configuration": Path("/root/c"), "home": Path("/root"), "home_of": "root"}, None, "runs as root"),
+        ({"configuration": Path("/tmp/x/c")}, "chown pypicache: /tmp/x/c", "is under /tmp"),
+        ({"listen": (Listen(port=80),)}, None, "Port 80 needs systemd's socket"),
+        ({"movable": False, "cache": Path("/srv/c")}, None, None),
+    ],
+)
+def test_the_next_steps_give_the_service_what_it_needs_and_no_more(
+    facts: dict[str, Any], chown: str | None, remark: str | None
+) -> None:
+    of = deployment(**facts, public_url="http://x.example/", trusts_loopback=True)
+    commands = dict(steps(of, Path("out"), set()))["systemd"]
+    assert [line for line in commands if line.startswith("chown")] == ([chown] if chown else [])
+    assert [line for line in commands if line.startswith("install")] == (
+        [] if of.movable else ["install -d -o pypicache -m 0700 /srv/c"]
+    )
+    told = list(remarks(of))
+    assert len(told) == (remark is not None)
+    assert remark is None or remark in told[0]
 
 
 def test_nobodys_home_is_told(tmp_path: Path) -> None:

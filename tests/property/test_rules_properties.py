@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 from pypicache.rules.addresses import forbidden
 from pypicache.rules.breaker import REFUSAL_LIMIT, Breaker, State
 from pypicache.rules.conditional import is_strong, not_modified, wants_revalidation
-from pypicache.rules.freshness import Freshness, Windows, assess, assess_absence, clamp_age, jitter
+from pypicache.rules.freshness import (
+    Freshness,
+    Windows,
+    assess,
+    assess_absence,
+    clamp_age,
+    jitter,
+    refresh_ahead,
+    undisturbed,
+)
 from pypicache.rules.ranges import (
     Slice,
     Unsatisfiable,
@@ -255,3 +265,40 @@ def test_resume_never_appends_at_the_wrong_offset(
             return
     assert status in {200, 206}
     assert body.startswith(body[:held] + sent[skip:])
+
+
+@given(
+    checked_at=SECONDS,
+    asked=st.floats(-1e4, 1e4),
+    lengths=st.tuples(*[st.floats(0, 1e4)] * 4),
+    cut=st.floats(0, 1),
+    absent=st.booleans(),
+    revalidate=st.booleans(),
+    offline=st.booleans(),
+    where=st.floats(0.001, 0.999),  # rounding decides at the very ends
+)
+def test_nothing_is_to_be_decided_while_undisturbed(
+    checked_at: float,
+    asked: float,
+    lengths: tuple[float, ...],
+    cut: float,
+    absent: bool,
+    revalidate: bool,
+    offline: bool,
+    where: float,
+) -> None:
+    """At every instant of it the page is FRESH, and is to be refreshed ahead by no number of uses."""
+    ttl, stale, error, negative = lengths
+    windows = Windows(ttl=ttl, stale_while_revalidate=stale, stale_if_error=error, negative_ttl=negative)
+    held: dict[str, Any] = {"checked_at": checked_at, "asked_at": checked_at + asked, "windows": windows}
+    held |= {"revalidate": revalidate, "offline": offline} | ({} if absent else {"jitter": cut})
+    since, until = undisturbed(**held, absent=absent)
+    assume(until - since > 1e-3)
+    now = checked_at if offline else since + (until - since) * where
+    judged = (assess_absence if absent else assess)(**held, now=now)
+    assert judged is Freshness.FRESH
+    assert (
+        absent
+        or offline
+        or not refresh_ahead(checked_at=checked_at, now=now, windows=windows, jitter=cut, uses=10**9)
+    )

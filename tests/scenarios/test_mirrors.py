@@ -11,7 +11,7 @@ import pytest
 
 from tests.client import Response, get
 from tests.daemon import Daemon, config_for
-from tests.origin import Body, Both, Hang, Origin, Status, WrongBytes
+from tests.origin import Action, Body, Both, Hang, Origin, Status, WrongBytes
 from tests.wheels import Wheel, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -119,6 +119,20 @@ def test_split_trust_metadata_is_the_fact_mirrors_whether_or_not_its_page_gives_
     assert get(f"{running.link(DEMO)}.metadata").body == DEMO.metadata
     assert bool(data.gets(f"{DEMO.filename}.metadata")) is False
     assert not data.gets(DEMO.filename)
+
+
+@pytest.mark.parametrize(
+    "broken", [WrongBytes(-1), Body(b"<html>busy</html>"), Body(LIE.replace(b"demo", b"x"))]
+)
+def test_metadata_without_a_hash_that_is_none_is_made_from_the_wheel(
+    origin: Origin, daemon: MakeDaemon, broken: Action
+) -> None:
+    origin.add(DEMO, core_metadata="bare")
+    origin.script(f"{DEMO.filename}.metadata", broken, repeat=True)
+    link = f"{daemon(config_for(origin)).link(DEMO)}.metadata"
+    for _ in range(2):
+        assert get(link).body == DEMO.metadata
+    assert len(origin.gets(f"{DEMO.filename}.metadata")) == 1
 
 
 def test_split_trust_metadata_comes_out_of_the_whole_wheel_where_the_fact_mirror_has_none(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
+from tests.environment import REPOSITORY, clean
 from tests.origin import Gate, Origin, StallAt
 from tests.wheels import wheel
 
@@ -152,6 +157,60 @@ def test_layers_and_what_they_hide(origins: MakeOrigin, daemon: MakeDaemon) -> N
     dev = next(index for index in said["indexes"] if index["name"] == "dev")
     assert dev["layers"] == [{"index": "corp", "owns": []}, {"index": "root/pypi", "owns": []}]
     assert said["shadowed"] == [{"index": "dev", "project": "demo", "hidden": ["root/pypi"]}]
+
+
+def command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`pypicache status`, with the daemon's own configuration."""
+    return subprocess.run(
+        [sys.executable, "-m", "pypicache", "status", "-c", str(daemon.config_file), *arguments],
+        env=clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "220"}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_command(origins: MakeOrigin, daemon: MakeDaemon, tmp_path: Path) -> None:
+    """For people and for programs, over whichever address answers; and without a daemon."""
+    first, second = origins(), origins()
+    item = wheel("demo", "1.0", size=2_000_000)
+    for origin in (first, second):
+        origin.add(item)
+    gate = Gate()
+    second.script(item.filename, StallAt(1_000_000, gate))
+    made = daemon(config_for(first, second, mirror={"username": "me", "password": SECRET}), start=False)
+    path = tmp_path / "s"
+    made.config["server"]["listen"] = ["127.0.0.1:0", f"unix:{path}"]
+    made.start()
+    first.close()
+    link = made.link(item)
+    get(made.simple + "demo/")
+    reader = ByHand(link)
+    reader.head()
+    reader.read(500_000)
+    shown = command(made)  # nobody can connect to port 0, so it is the Unix socket that answers
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for part in (
+        "up for",
+        "50.0% from the cache (1 of 2)",
+        "root/pypi (default)",
+        "down",
+        item.filename,
+        "demo",
+        "free of",
+    ):
+        assert part in shown.stdout, shown.stdout
+    as_json = command(made, "--json")
+    assert json.loads(as_json.stdout)["downloads"][0]["filename"] == item.filename
+    assert SECRET not in shown.stdout + as_json.stdout
+    gate.open()
+    reader.close()
+    made.stop()
+    alone = command(made)
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert alone.stderr.startswith("no daemon answers at 127.0.0.1:0: ")
+    assert f"no daemon answers at unix:{path}: " in alone.stderr
 
 
 def test_ready_until_the_cache_is_gone(origin: Origin, daemon: MakeDaemon) -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypicache.simple.metadata import MAX_HEADERS, MAX_REQUIREMENTS, requires, requires_python
+from pypicache.simple.metadata import (
+    MAX_HEADERS,
+    MAX_REQUIREMENTS,
+    is_metadata_of,
+    requires,
+    requires_python,
+)
+from pypicache.simple.model import ProjectName
 
 HEAD = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
 
@@ -33,6 +40,28 @@ TABLE = [
 def test_requires_python(metadata: bytes, expected: str | None) -> None:
     """A specifier that no client could read, or only part of one, is as good as none."""
     assert requires_python(metadata) == expected
+
+
+IDENTITY = [
+    (HEAD, True),
+    (HEAD.replace(b"\n", b"\r\n"), True),
+    (HEAD.replace(b"demo", b"D.e_mo").replace(b"Name", b"name"), False),
+    (b"Name: DEMO \nMetadata-Version: 2.1\n", True),
+    (HEAD + b"\nA description, \xff and all", True),
+    (HEAD + "Author: \N{SNOWMAN}\n".encode(), True),
+    (HEAD + b"Requires-Dist: lib\xff\n", False),
+    (HEAD.replace(b"demo", b"other"), False),
+    (HEAD.replace(b"demo", b""), False),
+    (b"Name: demo\nVersion: 1.0\n", False),
+    (b"Summary: x\n\n" + HEAD, False),
+    (b"<html>404</html>", False),
+    (b"", False),
+]
+
+
+@pytest.mark.parametrize(("metadata", "expected"), IDENTITY)
+def test_what_can_be_metadata_of_a_project(metadata: bytes, expected: bool) -> None:
+    assert is_metadata_of(metadata, ProjectName("demo")) is expected
 
 
 @given(st.binary() | st.text().map(lambda text: HEAD + b"Requires-Python: " + text.encode() + b"\n"))

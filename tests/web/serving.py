@@ -105,6 +105,9 @@ class Arriving:
             await self._changed.wait()
         return self._mark
 
+    async def suspect(self) -> None:
+        """Nothing is stored."""
+
     async def whole(self) -> int:
         raise NotImplementedError
 

@@ -1,0 +1,37 @@
+"""How long an answer stands without being thought about again: what it was read from, and until when that is fresh.
+
+Memory holds no truth, so nothing tells an answer that it has become wrong; instead it remembers what it was made of. As
+long as each of those would be read just so once more, and the time hasn't come at which something else would be decided,
+making it again would give the same. To look costs less than a microsecond, and neither awaits nor reads the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Read = tuple[Callable[[Any], object], Any, object]
+"""A function that gives what memory holds under a key, the key, and what it gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Good from `since` until before `until` (seconds since the epoch), while every one of `reads` gives the very same object."""
+
+    since: float
+    until: float
+    reads: tuple[Read, ...]
+
+    def holds(self, now: float) -> bool:
+        """Whether the answer is still the right one."""
+        if not self.since <= now < self.until:
+            return False
+        for read, key, value in self.reads:  # noqa: SIM110 - `all` with a generator takes three times as long
+            if read(key) is not value:
+                return False
+        return True
+
+    def __and__(self, other: Lease) -> Lease:
+        """Good while both are."""
+        return Lease(max(self.since, other.since), min(self.until, other.until), self.reads + other.reads)
