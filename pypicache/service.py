@@ -123,8 +123,9 @@ class Service:
         """Why requests had better go elsewhere; None when all is well. Mirrors don't count."""
         return "stopping" if self.stopping else (await self._condition.look()).unusable
 
+    @property
     def repeats(self) -> Repeats | None:
-        """The answers that are ready to be given again, without `handle`."""
+        """The answers that are ready to be given again, without `handle`; others after a reload."""
         return None if self._front is None else self._front.edge.repeats
 
     def follow(self, changed: Callable[[schema.Config], object]) -> None:

@@ -51,8 +51,14 @@ async def work(
         takers: list[OnAnswered] = [running.monitor.take]
         if config.log.access:
             takers.append((await stack.enter_async_context(AccessLog(sys.stderr.write))).take)
-        server = Server(running.handle, takers=takers, limits=_limits(config), repeats=running.repeats)
-        running.follow(lambda changed: server.limit(_limits(changed)))
+        server = Server(running.handle, takers=takers, limits=_limits(config))
+        server.repeats = running.repeats
+
+        def follow(changed: schema.Config) -> None:
+            server.repeats = running.repeats
+            server.limit(_limits(changed))
+
+        running.follow(follow)
         introduce(config)
         # What was imported and wired stays: a collector that looks at it again and again holds the loop up for 20 to 35 ms.
         gc.collect()

@@ -74,10 +74,8 @@ class Facts:
         self._index = index
         self._store = store
         self._held: ByteLRU[ProjectName, Learned] = ByteLRU(HELD)
-
-    def at_hand(self, project: ProjectName) -> Learned | None:
-        """The same, if memory holds it."""
-        return self._held.get(project)
+        self.at_hand = self._held.get
+        """All facts of the project's files, if memory holds them."""
 
     async def of(self, project: ProjectName) -> Learned:
         """What is known of the project's files. From memory, after the first time."""

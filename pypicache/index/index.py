@@ -71,6 +71,7 @@ class Index:
         self._renderer = Renderer(
             held=renderings, offload=offload, tasks=self._tasks, synthesize=sidecars is not None
         )
+        self.at_hand = self._renderer.at_hand
         self._notes = Notes(index=name, links=links, facts=facts, tasks=self._tasks, clock=clock)
         self._locator = Locator(index=name, catalog=catalog, offload=offload, remember=self._notes.keep)
 
@@ -121,10 +122,6 @@ class Index:
     async def rendering(self, page: Page, form: str, coding: str) -> Rendering:
         """The page in that form and coding, made at most once."""
         return await self._renderer.rendering(page, form, coding)
-
-    def at_hand(self, etag: str) -> Rendering | None:
-        """The rendering of that ETag, if memory holds it."""
-        return self._renderer.at_hand(etag)
 
     def lease(self, page: Page, *, revalidate: bool = False) -> Lease | None:
         """How long the same request gets this page; see `Serving.lease`."""

@@ -22,14 +22,12 @@ class Renderer:
         self, *, held: ByteLRU[str, Rendering], offload: Offload, tasks: Tasks, synthesize: bool
     ) -> None:
         self._held = held
+        self.at_hand = held.get
+        """The rendering of that ETag, if memory holds it."""
         self._offload = offload
         self._tasks = tasks
         self._synthesize = synthesize
         self._making: dict[str, asyncio.Task[Rendering]] = {}
-
-    def at_hand(self, etag: str) -> Rendering | None:
-        """The rendering of that name, if memory holds it."""
-        return self._held.get(etag)
 
     async def rendering(self, page: Page, form: str, coding: str) -> Rendering:
         """The page in that form and coding, made at most once."""

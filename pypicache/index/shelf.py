@@ -45,11 +45,9 @@ class Shelf:
         self._index = index
         self._store = store
         self._entries: ByteLRU[ProjectName, Entry] = ByteLRU(ENTRIES)
+        self.at_hand = self._entries.get
+        """What memory knows of the project's page; None when it knows nothing."""
         self._pages: ByteLRU[str, bytes] = ByteLRU(memory)
-
-    def at_hand(self, project: ProjectName) -> Entry | None:
-        """What memory knows of the project's page."""
-        return self._entries.get(project)
 
     async def entry(self, project: ProjectName) -> Entry | None:
         """What is known of the project's page; None when nothing is."""

@@ -26,6 +26,7 @@ import math
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from typing import Any
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -59,12 +60,13 @@ COPIED = 256 << 10
 class Prepared:
     """An answer, ready to be sent again."""
 
-    __slots__ = ("_fixed", "_head", "_head_from", "_head_until", "_repeatable", "bodiless", "record")
+    __slots__ = ("_body", "_fixed", "_head", "_head_from", "_head_until", "_lease", "_since", "record")
 
     def __init__(self, request: Request, response: web.StreamResponse, repeatable: Repeatable) -> None:
-        self._repeatable = repeatable
+        self._lease = repeatable.lease
+        self._body = None if request.method == hdrs.METH_HEAD else repeatable.body
+        self._since = repeatable.confirmed_at
         self.record = record_of(request, response, 0.0)
-        self.bodiless = request.method == hdrs.METH_HEAD
         kept = {name: text for name, text in response.headers.items() if name not in {hdrs.DATE, hdrs.AGE}}
         lines = "".join(f"{name}: {text}\r\n" for name, text in kept.items())
         self._fixed = f"HTTP/1.1 {response.status} {response.reason}\r\n{lines}"
@@ -79,12 +81,13 @@ class Prepared:
 
     def parts(self, now: float) -> tuple[bytes, bytes] | None:
         """Head and body, as they are to be sent at that time; None when the answer holds no longer."""
-        repeatable = self._repeatable
-        if not repeatable.lease.holds(now):
+        body = b""
+        if not self._lease.holds(now):
             return None
-        body = b"" if self.bodiless else repeatable.body()
-        if body is None:
-            return None
+        if self._body is not None:
+            if (made := self._body()) is None:
+                return None
+            body = made.body
         if not self._head_from <= now < self._head_until:
             self._remake(now)
         return self._head, body
@@ -93,7 +96,7 @@ class Prepared:
         """Say in the head what time it is: right until the second, or the page's age, changes."""
         text = f"{self._fixed}Date: {formatdate(now, usegmt=True)}\r\n"
         until = math.floor(now) + 1.0
-        if (since := self._repeatable.confirmed_at) is not None:
+        if (since := self._since) is not None:
             passed = max(0, int(now - since))
             text += f"Age: {passed}\r\n"
             until = min(until, since + passed + 1)
@@ -105,22 +108,15 @@ class Repeats:
     """Prepared answers by the heads of their requests: a bounded number, those used last."""
 
     def __init__(self, *, clock: Callable[[], float], memory: int = MEMORY) -> None:
-        self._clock = clock
+        self.clock = clock
         self._held: ByteLRU[bytes, Prepared] = ByteLRU(memory)
+        self.find = self._held.get
+        """The answer that was given to a request of that head, if it is kept; whether it holds, it says itself."""
+        self.drop = self._held.drop
+        """Keep it no longer."""
 
     def __len__(self) -> int:
         return len(self._held)
-
-    def find(self, head: bytes) -> tuple[Prepared, bytes, bytes] | None:
-        """The answer to a request of that head, with its own head and body, if there is one and it holds now."""
-        prepared = self._held.get(head)
-        if prepared is None:
-            return None
-        parts = prepared.parts(self._clock())
-        if parts is None:
-            self._held.drop(head)
-            return None
-        return prepared, *parts
 
     def keep(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Keep the answer that the request was given, if it may be given again."""
@@ -151,21 +147,28 @@ def _framed(response: web.StreamResponse) -> bool:
     return length and bool(response.keep_alive) and hdrs.CONNECTION not in response.headers
 
 
-class Shortcut(Punctual):
-    """One connection, with the shortcut: a base for the server's own protocol."""
+class Repeating(web.Server):
+    """What a `Shortcut` needs of its server."""
 
-    __slots__ = ("_at_boundary", "_by_reference", "_client", "_head", "_made", "_number", "_watch")
-
-    pace = PACE
-    """The least that a client must take of what it was handed."""
-
-    def repeats(self) -> Repeats | None:
-        """The table in force; None: no shortcut is taken."""
-        raise NotImplementedError
+    repeats: Repeats | None = None
+    """The table of the edge in force; None: no shortcut is taken."""
 
     def repeated(self, record: Answered) -> None:
         """An answer has been repeated; the record is to be read at once, since it is used again."""
         raise NotImplementedError
+
+
+class Shortcut(Punctual):
+    """One connection, with the shortcut: a base for the server's own protocol."""
+
+    __slots__ = ("_at_boundary", "_by_reference", "_client", "_head", "_made", "_number", "_server", "_watch")
+
+    pace = PACE
+    """The least that a client must take of what it was handed."""
+
+    def __init__(self, server: Repeating, **options: Any) -> None:
+        self._server = server
+        super().__init__(server, **options)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
@@ -192,7 +195,9 @@ class Shortcut(Punctual):
         if (
             idle
             and self._at_boundary
-            and not (self._close or self._force_close or self._paused or self._buffer_paused)
+            and not (
+                self._close or self._force_close or self._paused or self._buffer_paused or self._deadline
+            )
             and self._repeat(data)
         ):
             return
@@ -214,9 +219,13 @@ class Shortcut(Punctual):
     def _repeat(self, data: bytes) -> bool:
         """Answer the request of that head, if its answer is at hand; whether it was."""
         began = time.perf_counter()
-        if (repeats := self.repeats()) is None or (found := repeats.find(data)) is None:
+        repeats = self._server.repeats
+        if repeats is None or (prepared := repeats.find(data)) is None:
             return False
-        prepared, head, body = found
+        if (parts := prepared.parts(repeats.clock())) is None:
+            repeats.drop(data)
+            return False
+        head, body = parts
         if len(body) > COPIED and not self._by_reference:
             return False
         assert self.transport is not None
@@ -228,7 +237,7 @@ class Shortcut(Punctual):
         record = prepared.record
         record.client, record.sent = self._client, len(body)
         record.seconds = time.perf_counter() - began
-        self.repeated(record)
+        self._server.repeated(record)
         return True
 
     def next_head(self) -> bytes | None:

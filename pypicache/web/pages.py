@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from aiohttp import hdrs, web
 
@@ -60,10 +61,10 @@ class Pages:
         }
         lease = index.lease(page, revalidate=revalidate) if page.outcome is Outcome.HIT else None
         if not_modified(joined(request, "If-None-Match"), etag):
-            _repeatable(request, page, lease, lambda: b"")
+            _repeatable(request, page, lease, None)
             return web.Response(status=304, headers=answer)
         made = await index.rendering(page, representation.form, coding)
-        _repeatable(request, page, lease, lambda: _body(index.at_hand(etag)))
+        _repeatable(request, page, lease, partial(index.at_hand, etag))
         answer["Content-Type"] = representation.content_type
         if coding != "identity":
             answer["Content-Encoding"] = coding
@@ -73,15 +74,11 @@ class Pages:
 
 
 def _repeatable(
-    request: web.BaseRequest, page: Page, lease: Lease | None, body: Callable[[], bytes | None]
+    request: web.BaseRequest, page: Page, lease: Lease | None, body: Callable[[], Rendering | None] | None
 ) -> None:
     """Note that the answer is to be given again as long as the lease holds."""
     if isinstance(request, Request) and lease is not None and not page.collapsed:
         request.repeatable = Repeatable(lease, body, page.checked_at)
-
-
-def _body(made: Rendering | None) -> bytes | None:
-    return None if made is None else made.body
 
 
 async def _stream(request: web.BaseRequest, body: bytes, headers: dict[str, str]) -> web.StreamResponse:

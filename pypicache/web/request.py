@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from pypicache.index.lease import Lease
+from pypicache.index.rendering import Rendering
 from pypicache.web.places import Route
 
 NAME = "pypicache"
@@ -24,8 +25,8 @@ class Repeatable:
 
     lease: Lease
     """While it holds."""
-    body: Callable[[], bytes | None]
-    """Its body; None when it isn't at hand any more."""
+    body: Callable[[], Rendering | None] | None
+    """What has its body, if that is still at hand; None instead: it has none."""
     confirmed_at: float | None
     """What its Age is counted from, in seconds since the epoch; None: it has none."""
 

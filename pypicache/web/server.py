@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -23,7 +22,7 @@ from aiohttp.web_protocol import ERROR
 from pypicache.errors import one_line
 from pypicache.events import Answered, OnAnswered
 from pypicache.web.errors import plain, response_to
-from pypicache.web.hot import Repeats, Shortcut
+from pypicache.web.hot import Repeating, Shortcut
 from pypicache.web.limits import Admission, Limits, admit
 from pypicache.web.punctual import HASTE
 from pypicache.web.record import BROKEN, Recorder
@@ -53,23 +52,10 @@ class Protocol(Shortcut):
             else                                        it stays: if it has left, the kernel refuses the next bytes
     """
 
-    __slots__ = ("_answered", "_said_all", "_server", "crowded")
+    __slots__ = ("_answered", "_said_all", "crowded")
 
     crowded: bool
     """Whether there are so many connections that this one is only told so."""
-
-    def __init__(self, server: Server, **options: Any) -> None:
-        self._server = server
-        super().__init__(server, **options)
-
-    def repeats(self) -> Repeats | None:
-        """The prepared answers of the edge in force."""
-        return None if self.crowded else self._server.repeats()
-
-    def repeated(self, record: Answered) -> None:
-        """An answer has been repeated."""
-        self._server.requests_count += 1
-        self._server.recorder.tell(record)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
@@ -134,7 +120,7 @@ class Protocol(Shortcut):
         return response
 
 
-class Server(web.Server):
+class Server(Repeating):
     """Makes a `Protocol` for every connection; `handler` answers the requests, `takers` are told of each answer."""
 
     def __init__(
@@ -143,11 +129,8 @@ class Server(web.Server):
         *,
         takers: Sequence[OnAnswered],
         limits: Limits | None = None,
-        repeats: Callable[[], Repeats | None] = lambda: None,
     ) -> None:
         self._handler = handler
-        self.repeats = repeats
-        """The answers that are ready to be given again."""
         self.limits = limits or Limits()
         self._quietly = Sparing(log, logging.INFO)
         self._crowd = Sparing(log, logging.WARNING, burst=1)
@@ -170,6 +153,11 @@ class Server(web.Server):
         return Protocol(
             self, loop=self._loop, patience=self.limits.patience, quietly=self._quietly, **self._kwargs
         )
+
+    def repeated(self, record: Answered) -> None:
+        """An answer has been repeated."""
+        self.requests_count += 1
+        self.recorder.tell(record)
 
     def limit(self, limits: Limits) -> None:
         """Put other limits in force, for connections that come from now on."""

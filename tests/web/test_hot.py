@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from pypicache.events import Answered
 from pypicache.index.lease import Lease
+from pypicache.index.rendering import Rendering
 from pypicache.web.hot import COPIED, LONGEST, Repeats, Shortcut
 from pypicache.web.limits import Limits
 from pypicache.web.pace import Pace
@@ -41,7 +42,6 @@ class Site:
     def __init__(self, *, shortcut: bool = True, body: bytes = BODY) -> None:
         self.clock = ManualClock(EPOCH + 0.5)
         self.repeats = Repeats(clock=self.clock)
-        self.shortcut = shortcut
         self.body = body
         self.good = "good"
         self.at_hand = True
@@ -52,13 +52,20 @@ class Site:
         self.server = Server(
             self.handle,
             takers=[self.take],
-            repeats=lambda: self.repeats if self.shortcut else None,
         )
+        self.server.repeats = self.repeats if shortcut else None
 
     @property
     def hits(self) -> int:
         """How many answers the handler had no part in."""
         return len(self.records) - len(self.handled)
+
+    def use(self, repeats: Repeats) -> None:
+        """Another table takes the place of the one in force, as after a reload."""
+        self.repeats = self.server.repeats = repeats
+
+    def made(self) -> Rendering | None:
+        return Rendering(self.body, '"tag"', "identity") if self.at_hand else None
 
     def take(self, record: Answered) -> None:
         self.records.append((f"{record.method} {record.path}", record.status, record.sent, record.client))
@@ -76,12 +83,10 @@ class Site:
         else:
             since = EPOCH - 10
             reads = ((lambda _: self.good, None, self.good),)
-            request.repeatable = Repeatable(
-                Lease(-math.inf, EPOCH + 1000, reads), lambda: self.body if self.at_hand else None, since
-            )
+            request.repeatable = Repeatable(Lease(-math.inf, EPOCH + 1000, reads), self.made, since)
             age = str(int(self.clock() - since))
             if request.headers.get("If-None-Match") == '"tag"':
-                request.repeatable = Repeatable(request.repeatable.lease, lambda: b"", since)
+                request.repeatable = Repeatable(request.repeatable.lease, None, since)
                 response = web.Response(status=304, headers={"Age": age, "ETag": '"tag"'})
             else:
                 response = web.Response(body=self.body, headers={"Age": age, "ETag": '"tag"'})
@@ -310,7 +315,7 @@ async def test_a_connection_that_is_to_end_answers_nothing_more() -> None:
 async def test_the_table_is_bounded() -> None:
     site = Site()
     async with line(site) as one:
-        site.repeats = Repeats(clock=site.clock, memory=20_000)
+        site.use(Repeats(clock=site.clock, memory=20_000))
         for number in range(50):
             await one.send(head("/page", f"X: {number}"))
         assert 2 < len(site.repeats) < 12
@@ -320,7 +325,7 @@ async def test_a_table_that_has_been_replaced_answers_no_more() -> None:
     site = Site()
     async with line(site) as one:
         await one.send(PAGE)
-        site.repeats = Repeats(clock=site.clock)
+        site.use(Repeats(clock=site.clock))
         await one.send(PAGE, PAGE)
         assert (len(site.handled), site.hits) == (2, 1)
 
@@ -400,9 +405,7 @@ def test_bodies_of_any_size_arrive(run: Run, size: int) -> None:
 def test_an_idle_connection_ends_so_long_after_its_last_answer(run: Run) -> None:
     async def check() -> None:
         site = Site()
-        site.server = Server(
-            site.handle, takers=[], limits=Limits(keepalive_timeout=0.4), repeats=lambda: site.repeats
-        )
+        site.server.limit(Limits(keepalive_timeout=0.4))
         loop = asyncio.get_running_loop()
         async with listening(site) as (_, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
