@@ -25,6 +25,8 @@ _COMMANDS: Final = {
         "explain",
         "Tell why a running daemon answers as it does for a project, or for one file of it.",
     ),
+    "index": ("index", "Show the indexes of the configuration, and change them in its file."),
+    "passwd": ("passwd", "Make the hash of a password, to stand in a configuration."),
     "lock": ("lock", "Rewrite the links of lock files between this cache and the index that it caches."),
     "export": ("export", "Write pages, files and their metadata to one archive, to be imported elsewhere."),
     "import": ("import_", "Take what pypicache export wrote, or what devpi-server holds, into this cache."),

@@ -24,13 +24,28 @@ from pypicache.config.schema import DEFAULT_INDEX
 from pypicache.config.wellknown import PYPI
 from pypicache.errors import BadRequest, one_line
 
-Scalar = str | bool | None
+Scalar = str | bool | int | None
 
 _OF_ITS_HOST = (
     "name", "username", "password", "password_file", "token", "token_file", "ca_file", "allow_private", "headers",
 )  # fmt: skip
 """Settings of a mirror that hold for one host, and mustn't be carried to another."""
 
+
+DEFAULTS: Mapping[str, Scalar] = {
+    "ttl": "10m",
+    "patience": "1s",
+    "stale_while_revalidate": "1d",
+    "stale_if_error": "30d",
+    "negative_ttl": "60s",
+    "web_url": None,
+    "quota": None,
+    "auth": None,
+    "offline": False,
+    "synthesize_metadata": True,
+    "prefetch_dependencies": True,
+}
+"""What a setting is as if it had never been set, as it stands in a file."""
 
 _INDENTATIONS = ((2, 2), (2, 0), (4, 4), (4, 0), (4, 2))
 """How far mappings are indented, and the dashes of lists."""
@@ -130,8 +145,10 @@ def _dump(yaml: YAML, root: CommentedMap, change: IndexChange) -> str:
         held = {_address(item): item for item in reversed(mirrors)}
         items_replaced(mirrors, [held.get(mirror, mirror) for mirror in change.mirrors])
     for key, value in change.settings.items():
-        if value is None:
+        if value is None and key not in index.ca.items:
             index.pop(key, None)
+        elif value is None:  # removed, the comments behind it would go too
+            index[key] = DEFAULTS[key]
         elif key in index:
             index[key] = value
         else:

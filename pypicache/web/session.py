@@ -5,7 +5,7 @@ which a browser would send for any page that asks it to. A request that a browse
 nobody in, whatever it brings along.
 
 An account with an empty password is whoever is on this machine: a loopback address or a Unix socket, and no proxy between.
-That holds for its tokens too. Besides, whoever can read the daemon's own key may sign a token for nobody, which is
+That holds for its tokens too. Besides, whoever can read the daemon's own key may sign a token for nobody and one request, which is
 how the command line talks to a daemon.
 """
 
@@ -79,14 +79,15 @@ class Session:
         pair = pair_of(request.headers.get(HEADER))
         if pair is None:
             return Who()
-        secret = self._secrets.get(pair.user) if pair.user != NOBODY else NOBODY
+        secret = self._secrets.get(pair.user)
+        if pair.user == NOBODY:  # such a token is for one request
+            secret = f"{request.method} {request.rel_url.raw_path}"
         verdict = tokens.judge(
             self._key, pair.password, user=pair.user, secret=secret or "", now=self._clock()
         )
         if secret is None or verdict is not Verdict.GOOD:
             return Who(expired=True)
-        open_account = pair.user != NOBODY and not secret
-        return Who(None if open_account and not is_local(request) else pair.user)
+        return Who(pair.user if secret or is_local(request) else None)
 
     def may_change(self, request: web.BaseRequest) -> str:
         """The user, if the request may change things. Raises Unauthorized, Denied."""

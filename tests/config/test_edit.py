@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -11,7 +12,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from pypicache.config.edit import IndexChange, edited
+from pypicache.config.edit import DEFAULTS, IndexChange, edited
 from pypicache.config.load import load
 from pypicache.config.schema import Config
 from pypicache.config.shipped import example_path
@@ -97,6 +98,19 @@ def test_comments_stay_behind_a_list_that_is_replaced_whole() -> None:
     made = changed(BLOCK, mirrors=["tuna"])
     assert "        - tuna\n\n        # How old a page may be.\n        ttl: 5m\n" in made
     assert "# The second one." in made
+
+
+def test_a_setting_that_is_taken_back_takes_no_comments_along() -> None:
+    made = changed(BLOCK, settings={"ttl": None})
+    assert difference(BLOCK, made) == ["-        ttl: 5m", "+        ttl: 10m"]
+    plain = "indexes:\n  root/pypi:\n    ttl: 5m\n    mirrors: [pypi]\n"
+    assert difference(plain, changed(plain, settings={"ttl": None, "auth": None})) == ["-    ttl: 5m"]
+
+
+def test_what_is_taken_back_is_the_default() -> None:
+    lines = "".join(f"    {key}: {json.dumps(value)}\n" for key, value in DEFAULTS.items())
+    text = f"indexes:\n  root/pypi:\n{lines}    mirrors: [pypi]\n"
+    assert read(text).indexes == read("mirrors: [pypi]").indexes
 
 
 def test_a_new_index_comes_last_so_that_the_default_stays() -> None:
