@@ -22,6 +22,7 @@ class DevpiClient:
     def __call__(self, *arguments: str, timeout: float = 60.0) -> Result:
         """Run `devpi` with these arguments."""
         home = self.folder / "home"
+        self.folder.mkdir(exist_ok=True)
         # What it would find elsewhere: another user's pip.conf, a virtual environment to write to.
         env = {"XDG_CONFIG_HOME": str(home / ".config"), "PIP_CONFIG_FILE": str(home / "pip.conf")}
         done = subprocess.run(

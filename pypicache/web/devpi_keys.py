@@ -54,6 +54,8 @@ def change_of(body: Any, shown: Mapping[str, Any]) -> Change:
     for key, value in _pairs(body):
         if key in shown and value is not None and _same(value, shown[key]):
             continue
+        if shown.get("type") == "stage" and key in {"mirror_url", "mirror_cache_expiry"}:
+            raise BadRequest(f"{key} can't be set: the index is made of others, and theirs hold")
         if key == "mirror_url":
             first = _address(value)
         elif key in _SETTINGS:

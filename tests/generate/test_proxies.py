@@ -18,6 +18,7 @@ import pytest
 from pypicache.config.schema import Listen
 from tests.client import get, raw
 from tests.daemon import Daemon, config_for
+from tests.devpi_client import DevpiClient
 from tests.environment import REPOSITORY, clean
 from tests.generate.deployments import NASTY, text
 from tests.installers import pip_install
@@ -133,6 +134,33 @@ def test_what_a_client_claims_of_itself_does_not_come_through_nginx(
     links = [each["url"] for each in document["urls"]]
     assert links
     assert all(each.startswith(f"{url}/") for each in links)
+
+
+def test_devpis_client_comes_through_nginx_and_is_nobody_of_this_machine(
+    origin: Origin, tmp_path: Path
+) -> None:
+    """An account with an empty password isn't to be had through it, whatever is claimed; one with a password is."""
+    users = {"root": {"password": ""}, "ann": {"password": "open sesame"}}
+    with ExitStack() as stack:
+        config = config_for(origin, admin={"users": users})
+        daemon = stack.enter_context(Daemon(tmp_path / "daemon", config))
+        port = free_port()
+        listen = Listen(host="127.0.0.1", port=urlsplit(daemon.url).port)
+        conf = text(NGINX, listen=(listen,), public_url=f"http://127.0.0.1:{port}/")
+        front = stack.enter_context(Nginx(tmp_path / "nginx", conf, port))
+        devpi = DevpiClient(tmp_path)
+        devpi("use", f"{front.url}/root/pypi").check()
+        refused = devpi("login", "root", "--password=")
+        assert (refused.code, "not through a proxy" in refused.out) == (1, True)
+        for claimed in ("Connection: close, X-Real-IP, X-Forwarded-For", "X-Real-IP:\r\nX-Forwarded-For:"):
+            head = f"POST /+login HTTP/1.1\r\nHost: x\r\n{claimed}\r\nConnection: close\r\n"
+            body = (
+                'Content-Type: application/json\r\nContent-Length: 31\r\n\r\n{"user":"root", "password": ""}'
+            )
+            assert raw("127.0.0.1", port, (head + body).encode()).startswith(b"HTTP/1.1 403 ")
+        devpi("login", "ann", "--password=open sesame").check()
+        changed = devpi("index", "root/pypi", "mirror_cache_expiry=77").check()
+        assert "mirror_cache_expiry=77" in changed.out
 
 
 def test_nginx_is_no_open_proxy_and_changes_no_protocol(origin: Origin, behind_nginx: Front) -> None:

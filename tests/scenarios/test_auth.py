@@ -13,6 +13,7 @@ import pytest
 from pypicache.rules.passwords import make
 from tests.client import Response, get
 from tests.daemon import Daemon, config_for
+from tests.devpi_client import DevpiClient
 from tests.installers import pip_install, uv_install
 from tests.origin import Origin
 from tests.wheels import Artifact, wheel
@@ -204,6 +205,27 @@ def test_pip_and_uv_without_credentials_get_nothing(place: Daemon, tmp_path: Pat
     ):
         assert done.code != 0
         assert "hidden" not in done.out
+
+
+def test_devpis_client_at_a_closed_index(
+    origin: Origin, daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    """Who may change it may read it; others are told to log in, and bring their name and password in the address."""
+    running = daemon(closed(origin) | {"admin": {"users": {"root": {"password": ""}}}})
+    devpi = DevpiClient(tmp_path / "one")
+    asked = devpi("use", f"{running.url}/root/pypi").check()
+    assert "403" in asked.out
+    assert "You might have to login first to access this index." in asked.out
+    assert devpi("use", "-l").code == 1
+    assert "logged in 'root'" in devpi("login", "root", "--password=").check().out
+    assert "mirror_url=" in devpi("index", "root/pypi").check().out
+    assert "root/shut" in devpi("use", "-l").check().out
+    other = DevpiClient(tmp_path / "two")
+    other("use", running.url.replace("://", "://bob:hidden word@") + "/root/pypi").check()
+    assert "mirror_url=" in other("index", "root/pypi").check().out
+    # Reading is all that those may.
+    refused = other("login", "bob", f"--password={PASSWORD}")
+    assert (refused.code, "401" in refused.out) == (1, True)
 
 
 def test_a_reload_closes_and_opens(origin: Origin, daemon: Callable[..., Daemon]) -> None:

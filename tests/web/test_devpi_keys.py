@@ -66,6 +66,14 @@ def test_a_new_index_needs_a_mirror(body: Any) -> None:
         change_of(body, {})
 
 
+@pytest.mark.parametrize("item", ["mirror_url=tuna", "mirror_cache_expiry=5", "bases=root/pypi"])
+def test_an_index_of_layers_has_no_mirrors_to_set(item: str) -> None:
+    shown = {"type": "stage", "bases": ["root/corp"], "volatile": False, "acl_upload": []}
+    with pytest.raises(BadRequest):
+        change_of([item], shown)
+    assert not change_of(["bases=root/corp"], shown)
+
+
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
