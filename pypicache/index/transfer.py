@@ -205,6 +205,7 @@ class Transfer:
 
     async def _run(self) -> str:
         suspects, together = list(self.copies), True
+        spurned: list[Copy] = []
         while True:
             self._become(State.CLAIM)
             if (blob := await self._claim.obtain()) is not None:
@@ -214,9 +215,12 @@ class Transfer:
             try:
                 sha256 = await self._bring(suspects if together else suspects[:1])
             except AllUpstreamsFailed:
-                if together or len(suspects) == 1:
+                suspects = [] if together else suspects[1:]
+                if not suspects:
+                    # Who sent wrong bytes gets a second chance when nobody else has any.
+                    suspects, spurned, together = spurned, [], False
+                if not suspects:
                     raise
-                suspects = suspects[1:]
                 continue
             wrong = await self._judge(sha256)
             if wrong is None:
@@ -224,6 +228,7 @@ class Transfer:
                 return sha256
             self._report(wrong)
             if len(self.origins) == 1 and not resumed:
+                spurned += [copy for copy in suspects if copy.origin in self.origins]
                 suspects = [copy for copy in suspects if copy.origin not in self.origins]
             # Where several mirrors had a part in it, each is tried alone: then it shows who was wrong.
             together = False

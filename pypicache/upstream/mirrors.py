@@ -149,7 +149,7 @@ class Mirrors:
                 mirror, name, known, deadline - self._clock() - self._reserve * waiting
             )
 
-        race = Race(asked, ask, stragglers=self._stragglers, clock=self._clock)
+        race = Race(asked, ask, stragglers=self._stragglers, clock=self._clock, twice=known is None)
         await race.run()
         race.failed += [
             _Spared(mirror.name, f"not asked again so soon: {mirror.last_error}")

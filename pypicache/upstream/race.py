@@ -5,6 +5,9 @@
     a failure                   the next one is asked at once
     silence                     after a while (`Mirror.hedge_delay`) the next one is asked too, if that can be afforded
 
+Where the asker has nothing to fall back on, a mirror's failure doesn't count for ever: when nobody else is left, and
+what it said is `AGED`, it is asked once more. So mirrors that fail by turns cost no answer.
+
 Who may be asked and in which order, and what noes and failures come to, is for `mirrors`; how a single one is asked is
 given as `ask`, which bounds its own time and raises UpstreamError or ProjectNotFound only.
 """
@@ -23,6 +26,12 @@ from pypicache.upstream.standing import Mirror
 
 LAST_WORD = 3.0
 """Seconds for which silent mirrors are waited for after another one has said no."""
+
+AGED = 0.3
+"""Seconds after which a failure may be over."""
+
+GIVE_UP = 4.0
+"""Seconds after which no mirror is asked a second time."""
 
 Answer = Listing | NotModified
 Ask = Callable[[Mirror, int], Coroutine[None, None, Answer]]
@@ -63,30 +72,45 @@ class _Runner:
     mirror: Mirror
     place: int
     began: float
+    at: float
+    """The same by the loop's clock."""
 
 
 class Race:
-    """One question. `mirrors` are asked in their order, those that don't allow it only for want of others."""
+    """One question. `mirrors` are asked in their order, those that don't allow it only for want of others.
+
+    `twice`: those that failed may be asked once more.
+    """
 
     def __init__(
-        self, mirrors: Sequence[Mirror], ask: Ask, *, stragglers: Stragglers, clock: Callable[[], float]
+        self,
+        mirrors: Sequence[Mirror],
+        ask: Ask,
+        *,
+        stragglers: Stragglers,
+        clock: Callable[[], float],
+        twice: bool = False,
     ) -> None:
         self.answer: Answer | None = None
         """The first good answer; without one, `absent` and `failed` tell."""
         self.absent: list[str] = []
         self.failed: list[UpstreamError] = []
         self._waiting = deque(mirrors)
+        self._second: deque[_Runner] = deque()
+        self._twice = dict.fromkeys(mirrors, twice)
         self._unlikely = not any(mirror.allows("pages") for mirror in mirrors)
         self._ask = ask
         self._stragglers = stragglers
         self._clock = clock
         self._running: dict[asyncio.Task[Answer], _Runner] = {}
         self._hedge_at = 0.0
+        self._gives_up_at = 0.0
         self._last_word_at: float | None = None
 
     async def run(self) -> None:
         """Ask until there is an answer, or nobody is left."""
         self._stragglers.allowance = self._stragglers.allowance.earn()
+        self._gives_up_at = asyncio.get_running_loop().time() + GIVE_UP
         try:
             self._next()
             while self._running:
@@ -115,7 +139,9 @@ class Race:
             if self._last_word_at is None:
                 self._last_word_at = asyncio.get_running_loop().time() + LAST_WORD
         except UpstreamError as error:
-            self.failed.append(error)
+            self.failed = [each for each in self.failed if each.origin != error.origin] + [error]
+            if self._twice[runner.mirror] and error.retry_after is None:
+                self._second.append(runner)
         else:
             self._leave_the_rest(runner)
             return True
@@ -125,26 +151,46 @@ class Race:
     def _next(self) -> bool:
         """Ask the next mirror; False when there is none to be asked now."""
         if not self._waiting:
+            self._revive()
+        if not self._waiting:
             return False
         # A no is confirmed by mirrors in good standing; for want of a page, the others are asked when nobody is left.
         if not self._waiting[0].allows("pages") and (self.absent or (self._running and not self._unlikely)):
             return False
         mirror = self._waiting.popleft()
+        now = asyncio.get_running_loop().time()
         hedge_delay = mirror.hedge_delay
         if mirror.allows("pages"):
             mirror.probe("pages")  # here, so that whoever comes next goes elsewhere
         task = asyncio.get_running_loop().create_task(
             self._ask(mirror, len(self._waiting)), name=f"asking {mirror.name}"
         )
-        self._running[task] = _Runner(mirror, len(self._running), self._clock())
-        self._hedge_at = asyncio.get_running_loop().time() + hedge_delay
+        self._running[task] = _Runner(mirror, len(self._running), self._clock(), now)
+        self._hedge_at = now + hedge_delay
         return True
+
+    def _revive(self) -> None:
+        """Put the one that failed first at the end of the line again, if that was long ago and nobody has said no."""
+        due = self._revival
+        if due is not None and asyncio.get_running_loop().time() >= due:
+            mirror = self._second.popleft().mirror
+            self._twice[mirror] = False
+            self._waiting.append(mirror)
+
+    @property
+    def _revival(self) -> float | None:
+        """When a mirror may be asked a second time, by the loop's clock; None: not any more, or there is none."""
+        if not self._second or self.absent or asyncio.get_running_loop().time() >= self._gives_up_at:
+            return None
+        return self._second[0].at + AGED
 
     def _patience(self) -> float | None:
         """Seconds until something is due beside answers; None: nothing is."""
         due = [at for at in (self._last_word_at,) if at is not None]
         if self._waiting:
             due.append(self._hedge_at)
+        elif (revival := self._revival) is not None:
+            due.append(max(self._hedge_at, revival))
         return max(0.0, min(due) - asyncio.get_running_loop().time()) if due else None
 
     def _hedge(self) -> bool:

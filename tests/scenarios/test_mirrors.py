@@ -149,6 +149,23 @@ def test_split_trust_metadata_comes_out_of_the_whole_wheel_where_the_fact_mirror
     assert "range" not in asked.headers
 
 
+def test_mirrors_that_fail_by_turns_cost_a_cold_page_nothing(daemon: MakeDaemon, origins: MakeOrigin) -> None:
+    """By the time that the last one fails, the first one may be well again: it is asked once more."""
+    first, second = origins(name="first"), origins(name="second")
+    for each in (first, second):
+        each.add(DEMO)
+    first.script("simple/demo/", Hang())
+    fails(second)
+    running = daemon(config_for(first, second, mirror={"timeout": {"read": "1s"}}))
+    answer, seconds = timed(running)
+    assert (answer.status, seconds < 3) == (200, True)
+    # What fails at once, and for good, is told at once.
+    fails(first)
+    answer, seconds = timed(running, "other")
+    assert (answer.status, seconds < 0.3) == (503, True)
+    assert answer.text.count("first: ") == 1
+
+
 def three_mirrors(daemon: MakeDaemon, origins: MakeOrigin) -> tuple[Origin, Daemon]:
     """The first hangs, the second fails, the third works; the first one, and a daemon that has found that out."""
     first, second, third = origins(name="first"), origins(name="second"), origins(name="third")

@@ -18,7 +18,7 @@ import pytest
 
 from tests.client import get
 from tests.daemon import Daemon, config_for
-from tests.origin import Origin
+from tests.origin import Origin, Status
 from tests.origin_faults import (
     Both,
     Chunked,
@@ -168,6 +168,24 @@ def test_u19_wrong_bytes_are_kept_as_evidence_and_the_mirror_is_asked_last(
     running.wait_log(f"stored {big.filename}")
     assert f"rejected {big.filename} from origin" in running.log
     assert [path.stat().st_size for path in running.cache.glob("quarantine/*")] == [len(big.data)]
+
+
+def test_u19_who_sent_wrong_bytes_gets_a_second_chance_when_nobody_else_has_any(
+    origins: Origins, daemon: Make, big: Wheel
+) -> None:
+    """Something on the way may have broken them."""
+    first, second = origins(), origins()
+    for each in (first, second):
+        each.add(big)
+    first.script(big.filename, WrongBytes(100))
+    second.script(big.filename, Status(500), repeat=True)
+    running = daemon(config_for(first, second, mirror=ONE))
+    url = running.link(big)
+    with contextlib.suppress(http.client.IncompleteRead, ConnectionError):
+        get(url)
+    running.wait_log(f"stored {big.filename}")
+    fetch(url, big)
+    assert len(first.gets(big.filename)) == 2
 
 
 def test_u20_a_file_without_digest_that_changes_is_refused(origin: Origin, daemon: Make) -> None:
