@@ -50,15 +50,15 @@ class DevpiServer:
         self._programs = programs
         self._process: subprocess.Popen[str] | None = None
 
-    def mirror(self, simple: str) -> str:
-        """Make the index root/pypi, a mirror of that one; what clients are pointed at."""
+    def mirror(self, simple: str, name: str = "root/pypi") -> str:
+        """Make an index that is a mirror of that one; what clients are pointed at."""
         for words in (
             ("use", self.url),
             ("login", "root", f"--password={PASSWORD}"),
-            ("index", "-c", "root/pypi", "type=mirror", f"mirror_url={simple}"),
+            ("index", "-c", name, "type=mirror", f"mirror_url={simple}"),
         ):
             self.client(*words).check()
-        return f"{self.url}/root/pypi/+simple/"
+        return f"{self.url}/{name}/+simple/"
 
     def __enter__(self) -> Self:
         self.client.folder.mkdir(parents=True)

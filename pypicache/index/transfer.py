@@ -204,8 +204,7 @@ class Transfer:
         return sha256
 
     async def _run(self) -> str:
-        suspects, together = list(self.copies), True
-        spurned: list[Copy] = []
+        suspects, spurned, together = list(self.copies), list[Copy](), True
         while True:
             self._become(State.CLAIM)
             if (blob := await self._claim.obtain()) is not None:
@@ -215,10 +214,10 @@ class Transfer:
             try:
                 sha256 = await self._bring(suspects if together else suspects[:1])
             except AllUpstreamsFailed:
-                suspects = [] if together else suspects[1:]
-                if not suspects:
-                    # Who sent wrong bytes gets a second chance when nobody else has any.
-                    suspects, spurned, together = spurned, [], False
+                rest = [] if together else suspects[1:]
+                # Who sent wrong bytes gets a second chance when nobody else has any.
+                suspects, spurned = (rest, spurned) if rest else (spurned, [])
+                together = False
                 if not suspects:
                     raise
                 continue

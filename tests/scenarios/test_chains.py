@@ -5,13 +5,15 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from tests.client import get
 from tests.daemon import Daemon, config_for
-from tests.origin import Origin
+from tests.installers import pip_install, uv_install
+from tests.origin import Origin, Redirect, Status
 from tests.wheels import wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -52,6 +54,33 @@ def test_links_as_devpi_and_artifactory_write_them(
     origin.project("demo", links=links)
     running = daemon(config_for(origin))
     assert get(running.link(DEMO)).body == DEMO.data
+
+
+def test_behind_an_index_as_artifactory_serves_it(origin: Origin, daemon: MakeDaemon, tmp_path: Path) -> None:
+    """HTML of one `packages` segment too many, relative to the page; a password for everything; files that are moved on."""
+    root = "/artifactory/api/pypi/remote"
+    items = [DEMO, wheel("app", "1.0", requires=["demo"])]
+    for item in items:
+        path = f"packages/packages/{item.sha256[:2]}/{item.sha256[2:4]}/{item.sha256[4:]}/{item.filename}"
+        stored = f"/artifactory/remote-cache/{item.filename}"
+        origin.add(item, path=stored, core_metadata=False, listed=False)
+        link = f'<a href="../../{path}#sha256={item.sha256}" rel="internal">{item.filename}</a><br/>'
+        page = f"<!DOCTYPE html><html><head><title>Links</title></head><body>{link}</body></html>".encode()
+        origin.script(
+            f"{root}/simple/{item.name}/", Status(200, {"Content-Type": "text/html"}, page), repeat=True
+        )
+        origin.script(f"{root}/{path}", Redirect(stored), repeat=True)
+    mirror = {"url": f"{origin.url}{root}/simple/", "username": "ci", "password": "token"}
+    running = daemon({"indexes": {"root/pypi": {"mirrors": [mirror]}}})
+    uv_install(tmp_path / "uv" / "t", "app", index_url=running.simple).check()
+    pip_install(tmp_path / "pip" / "t", "app", index_url=running.simple).check()
+    assert get(running.link(DEMO)).body == DEMO.data
+    assert get(f"{running.link(DEMO)}.metadata").body == DEMO.metadata
+    # PEP 700's fields are made up for where they can be known.
+    [file] = get(f"{running.simple}demo/", JSON).json()["files"]
+    assert (file["hashes"], file["size"]) == ({"sha256": DEMO.sha256}, len(DEMO.data))
+    assert all(request.headers["authorization"].startswith("Basic ") for request in origin.requests)
+    assert origin.count("/simple/app/") == 1
 
 
 def test_a_cache_that_is_its_own_mirror_says_so(daemon: MakeDaemon) -> None:
