@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from pypicache.errors import (
 from pypicache.events import MirrorFailed, Observer
 from pypicache.offload import INLINE, Offload
 from pypicache.rules.ranges import parse_content_range
+from pypicache.rules.retry import second_chance_at
 from pypicache.simple import wheelfile
 from pypicache.simple.model import File
 from pypicache.simple.wheelfile import Metadata, Step
@@ -91,23 +93,40 @@ class Extractor:
     async def of_copies(
         self, file: File, copies: Sequence[Copy], size: int | None
     ) -> tuple[Found | None, list[UpstreamError]]:
-        """From the first mirror where that works, by ranges; and how those before it failed."""
-        failures: list[UpstreamError] = []
-        for copy in copies:
-            now = self._clock()
-            if 0 <= now - self._rangeless.get(copy.origin, -RANGELESS_FOR) < RANGELESS_FOR:
-                failures.append(NoRanges(copy.origin, "doesn't answer ranges"))
+        """From the first mirror where that works, by ranges; and how the others failed. One that failed a while ago is
+        asked once more when nobody else is left (`rules.retry`).
+        """
+        failures: dict[str, UpstreamError] = {}
+        monotonic = asyncio.get_running_loop().time
+        began, asked = monotonic(), dict[str, float]()
+        waiting = deque(copies)
+        while waiting:
+            copy = waiting.popleft()
+            if (second := copy.origin in asked) and not _again(asked[copy.origin], began, monotonic()):
                 continue
-            try:
-                return await self.of_copy(file, copy, size), failures
-            except UpstreamError as error:
-                failures.append(error)
-                if isinstance(error, NoRanges):
-                    self._rangeless[copy.origin] = now
-                elif isinstance(error, UpstreamGarbled):
-                    reason = str(error).removeprefix(f"{error.origin}: ")
-                    self._observer(MirrorFailed(origin=copy.origin, what=file.filename, reason=reason))
-        return None, failures
+            asked[copy.origin] = monotonic()
+            found = await self._attempt(file, copy, size)
+            if isinstance(found, Found):
+                return found, list(failures.values())
+            failures[copy.origin] = found
+            if not second and not isinstance(found, NoRanges):
+                waiting.append(copy)
+        return None, list(failures.values())
+
+    async def _attempt(self, file: File, copy: Copy, size: int | None) -> Found | UpstreamError:
+        """As `of_copy`, but a mirror that is known to have no ranges isn't asked, and failures come back."""
+        now = self._clock()
+        if 0 <= now - self._rangeless.get(copy.origin, -RANGELESS_FOR) < RANGELESS_FOR:
+            return NoRanges(copy.origin, "doesn't answer ranges")
+        try:
+            return await self.of_copy(file, copy, size)
+        except UpstreamError as error:
+            if isinstance(error, NoRanges):
+                self._rangeless[copy.origin] = now
+            elif isinstance(error, UpstreamGarbled):
+                reason = str(error).removeprefix(f"{error.origin}: ")
+                self._observer(MirrorFailed(origin=copy.origin, what=file.filename, reason=reason))
+            return error
 
     async def of_copy(self, file: File, copy: Copy, size: int | None) -> Found:
         """From a mirror's copy, by ranges; `size` as far as it is known.
@@ -156,6 +175,11 @@ class Extractor:
     async def _advance(self, step: Step, data: bytes) -> Step | Metadata:
         # Never on the loop: 32 KiB can be inflated to 10 MiB.
         return await self._offload.run(max(len(data), INLINE + 1), wheelfile.advance, step, data)
+
+
+def _again(asked: float, began: float, now: float) -> bool:
+    due = second_chance_at(asked, began=began, now=now)
+    return due is not None and now >= due
 
 
 def _pread(fd: int, start: int, stop: int) -> bytes:

@@ -6,7 +6,7 @@ Nothing here awaits, opens a file, asks the clock or logs; a test reads the impo
 ranges       Range and If-Range: which bytes of a file a request wants
 conditional  If-None-Match, and requests that insist on a fresh answer
 freshness    whether a held page goes out, and whether mirrors are asked first
-retry        Retry-After: how long a mirror wants to be left alone
+retry        how long a mirror wants to be left alone, and when its failure may be over
 breaker      closed, open, half-open: whether a mirror is worth asking
 score        how well a mirror does, and when that outweighs the configured order
 hedge        when a second mirror is asked while the first is silent

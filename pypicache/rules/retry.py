@@ -1,7 +1,11 @@
-"""Retry-After (RFC 9110 section 10.2.3): how long a mirror wants to be left alone.
+"""Asking again: how long a mirror wants to be left alone, and when its failure may be over.
 
-Reads both forms, seconds and a date, and bounds what it reads: a mirror that says "in a year" is
-asked again soon. It doesn't decide whether to ask; that is `breaker`.
+Retry-After (RFC 9110 section 10.2.3) comes in two forms, seconds and a date, and what it says is bounded: a mirror
+that says "in a year" is asked again soon. Whether a mirror is worth asking at all is for `breaker`.
+
+Within one answer, mirrors may fail by turns: by the time that the last one has failed, the first one may be well. So one
+that was asked `AGED` ago is asked a second time before a client is told that nobody answers, unless that has
+taken `GIVE_UP` already: failures that take so long are of the lasting kind.
 """
 
 from __future__ import annotations
@@ -15,6 +19,18 @@ CAP = 60.0
 
 _MAX_DATE = 40  # the longest form, RFC 850's with "Wednesday", has 33 characters
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)  # some servers send fractions
+
+
+AGED = 0.3
+"""Seconds after which a failure may be over."""
+
+GIVE_UP = 4.0
+"""Seconds after which no mirror is asked a second time."""
+
+
+def second_chance_at(asked: float, *, began: float, now: float) -> float | None:
+    """When a mirror that was `asked` and failed may be asked again; None: not for this answer, which `began` then."""
+    return asked + AGED if now < began + GIVE_UP else None
 
 
 def retry_after(text: str | None, now: float, cap: float = CAP) -> float | None:

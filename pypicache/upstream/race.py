@@ -6,7 +6,7 @@
     silence                     after a while (`Mirror.hedge_delay`) the next one is asked too, if that can be afforded
 
 Where the asker has nothing to fall back on, a mirror's failure doesn't count for ever: when nobody else is left, and
-what it said is `AGED`, it is asked once more. So mirrors that fail by turns cost no answer.
+that was a while ago (`rules.retry`), it is asked once more. So mirrors that fail by turns cost no answer.
 
 Who may be asked and in which order, and what noes and failures come to, is for `mirrors`; how a single one is asked is
 given as `ask`, which bounds its own time and raises UpstreamError or ProjectNotFound only.
@@ -21,17 +21,12 @@ from dataclasses import dataclass
 
 from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.rules.hedge import Allowance
+from pypicache.rules.retry import second_chance_at
 from pypicache.upstream.source import Listing, NotModified
 from pypicache.upstream.standing import Mirror
 
 LAST_WORD = 3.0
 """Seconds for which silent mirrors are waited for after another one has said no."""
-
-AGED = 0.3
-"""Seconds after which a failure may be over."""
-
-GIVE_UP = 4.0
-"""Seconds after which no mirror is asked a second time."""
 
 Answer = Listing | NotModified
 Ask = Callable[[Mirror, int], Coroutine[None, None, Answer]]
@@ -104,13 +99,13 @@ class Race:
         self._clock = clock
         self._running: dict[asyncio.Task[Answer], _Runner] = {}
         self._hedge_at = 0.0
-        self._gives_up_at = 0.0
+        self._began = 0.0
         self._last_word_at: float | None = None
 
     async def run(self) -> None:
         """Ask until there is an answer, or nobody is left."""
         self._stragglers.allowance = self._stragglers.allowance.earn()
-        self._gives_up_at = asyncio.get_running_loop().time() + GIVE_UP
+        self._began = asyncio.get_running_loop().time()
         try:
             self._next()
             while self._running:
@@ -180,9 +175,10 @@ class Race:
     @property
     def _revival(self) -> float | None:
         """When a mirror may be asked a second time, by the loop's clock; None: not any more, or there is none."""
-        if not self._second or self.absent or asyncio.get_running_loop().time() >= self._gives_up_at:
+        if not self._second or self.absent:
             return None
-        return self._second[0].at + AGED
+        now = asyncio.get_running_loop().time()
+        return second_chance_at(self._second[0].at, began=self._began, now=now)
 
     def _patience(self) -> float | None:
         """Seconds until something is due beside answers; None: nothing is."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pypicache.rules.retry import CAP, retry_after
+from pypicache.rules.retry import AGED, CAP, GIVE_UP, retry_after, second_chance_at
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 
@@ -48,3 +48,8 @@ def test_retry_after(text: str | None, expected: float | None) -> None:
 def test_cap_is_the_callers() -> None:
     assert retry_after("9", NOW, cap=5.0) == 5.0
     assert retry_after("Sun, 06 Nov 1994 08:49:47 GMT", NOW, cap=5.0) == 5.0
+
+
+def test_a_failure_may_be_over_after_a_moment_and_not_where_all_take_long() -> None:
+    assert second_chance_at(11.0, began=10.0, now=12.0) == 11.0 + AGED
+    assert second_chance_at(10.0, began=10.0, now=10.0 + GIVE_UP) is None
