@@ -38,6 +38,7 @@ from pypicache.index.budget import Budget
 from pypicache.index.claim import Claim
 from pypicache.index.fill import Fill
 from pypicache.index.signal import Signal
+from pypicache.index.suspects import Suspects
 from pypicache.rules import finish, pieces
 from pypicache.rules.pieces import Spans
 from pypicache.simple.model import Digest, File
@@ -204,7 +205,7 @@ class Transfer:
         return sha256
 
     async def _run(self) -> str:
-        suspects, spurned, together = list(self.copies), list[Copy](), True
+        suspects = Suspects(self.copies)
         while True:
             self._become(State.CLAIM)
             if (blob := await self._claim.obtain()) is not None:
@@ -212,13 +213,9 @@ class Transfer:
                 return blob.sha256
             resumed = bool(self._claim.held)
             try:
-                sha256 = await self._bring(suspects if together else suspects[:1])
+                sha256 = await self._bring(suspects.asked)
             except AllUpstreamsFailed:
-                rest = [] if together else suspects[1:]
-                # Who sent wrong bytes gets a second chance when nobody else has any.
-                suspects, spurned = (rest, spurned) if rest else (spurned, [])
-                together = False
-                if not suspects:
+                if not suspects.brought_no_more():
                     raise
                 continue
             wrong = await self._judge(sha256)
@@ -226,13 +223,9 @@ class Transfer:
                 self._blob = await self._claim.publish(sha256)
                 return sha256
             self._report(wrong)
-            if len(self.origins) == 1 and not resumed:
-                spurned += [copy for copy in suspects if copy.origin in self.origins]
-                suspects = [copy for copy in suspects if copy.origin not in self.origins]
-            # Where several mirrors had a part in it, each is tried alone: then it shows who was wrong.
-            together = False
+            others = suspects.were_wrong(self.origins, certain=len(self.origins) == 1 and not resumed)
             await self._claim.reject()
-            if not suspects:
+            if not others:
                 raise wrong
 
     async def _bring(self, copies: Sequence[Copy]) -> str:
