@@ -16,9 +16,10 @@ from collections.abc import Callable, Coroutine
 
 from pypicache.config import schema
 from pypicache.errors import PypicacheError
-from pypicache.log import setup as setup_log
+from pypicache.logs import open_log
 from pypicache.notify import Notifier
 from pypicache.orders import Orders
+from pypicache.sink import Sink
 from pypicache.sockets import open_listeners
 from pypicache.store.owner import Owner
 from pypicache.worker import work
@@ -31,20 +32,22 @@ FILES = 1 << 16
 
 def run(config: schema.Config) -> int:
     """Serve until a signal ends it; the exit code."""
-    setup_log(config.log)
-    for warning in config.warnings:
-        log.warning("%s", warning)
-    _raise_file_limit()
     try:
+        sink = open_log(config.log)
+        for warning in config.warnings:
+            log.warning("%s", warning)
+        _raise_file_limit()
         with Owner(config.cache.dir) as owner:
-            serve(config, released=owner.release)
+            serve(config, sink, released=owner.release)
     except PypicacheError as error:
         log.critical("%s", error)
+        if config.log.file is not None:  # whoever started it looks here first
+            sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-def serve(config: schema.Config, *, released: Callable[[], object] = lambda: None) -> None:
+def serve(config: schema.Config, sink: Sink, *, released: Callable[[], object] = lambda: None) -> None:
     """Serve on a cache directory that whoever calls answers for, until a signal ends it.
 
     `released` is called when no new request will come. Raises PypicacheError when it can't listen or can't open the cache.
@@ -55,7 +58,7 @@ def serve(config: schema.Config, *, released: Callable[[], object] = lambda: Non
     async def main() -> None:
         orders = Orders()
         with orders.from_signals():
-            await work(config, listeners, orders=orders, notifier=notifier, released=released)
+            await work(config, listeners, orders=orders, notifier=notifier, sink=sink, released=released)
 
     try:
         run_loop(main())

@@ -235,7 +235,7 @@ class Answered:
     path: str
     """As it came, percent-encoded, without the query. Hostile text."""
     client: str
-    """The address at the other end of the connection; empty on a Unix socket."""
+    """The address at the other end of the connection, or what a trusted proxy there says it is; empty on a Unix socket."""
     status: int
     """499 where there was no response, or not all of it."""
     sent: int
@@ -245,6 +245,8 @@ class Answered:
     outcome: Outcome
     mirror: str
     """The mirror that was asked for its sake and answered; empty when none."""
+    request_id: str = ""
+    """What names it in this log and, with luck, in others'."""
 
 
 OnAnswered = Callable[[Answered], None]

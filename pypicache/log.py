@@ -1,15 +1,12 @@
-"""The log: where lines go, and which events become lines.
+"""The log: which events become lines of it.
 
-An operator's log, on standard error: mirrors that fail, files that are rejected, what the daemon does about
-it. Requests have a log of their own (`web.access`).
+An operator's log: mirrors that fail, files that are rejected, what the daemon does about it. What a line looks like is
+`lines`' business. Requests have a log of their own (`web.access`).
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-from typing import Literal, Protocol
 
 from pypicache.events import (
     BlobEvicted,
@@ -33,50 +30,6 @@ from pypicache.events import (
 )
 
 log = logging.getLogger("pypicache.events")
-
-
-class Settings(Protocol):
-    """The part of the configuration that this module reads."""
-
-    @property
-    def level(self) -> str:
-        """The least severe messages to log."""
-        ...
-
-    @property
-    def format(self) -> Literal["text", "json"]:
-        """Lines for people, or one JSON object a line."""
-        ...
-
-
-class _TextFormatter(logging.Formatter):
-    """`time level message`; a traceback follows on lines of its own."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z")
-
-
-class _JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
-
-
-def setup(settings: Settings) -> None:
-    """Send the log to standard error, in the configured form."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if settings.format == "json" else _TextFormatter())
-    logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
-    logging.captureWarnings(capture=True)
 
 
 def to_log(event: Event) -> None:

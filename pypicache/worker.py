@@ -15,18 +15,17 @@ import os
 import platform
 import resource
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from pypicache import __version__
 from pypicache.config import schema
-from pypicache.events import OnAnswered
+from pypicache.logs import Logs
 from pypicache.notify import Notifier
 from pypicache.orders import Orders
 from pypicache.service import Service, service
+from pypicache.sink import Sink
 from pypicache.sockets import BACKLOG, Listener
-from pypicache.web.access import AccessLog
 from pypicache.web.limits import Limits
 from pypicache.web.pace import limit_silence
 from pypicache.web.server import Server
@@ -43,21 +42,23 @@ async def work(
     *,
     orders: Orders,
     notifier: Notifier,
+    sink: Sink,
     released: Callable[[], object],
 ) -> None:
     """Serve until told to end. `released` is called when no new request will come."""
     async with AsyncExitStack() as stack:
+        logs = Logs(config.log, sink, orders.reopen)
+        await stack.enter_async_context(logs.open())
+        await stack.enter_async_context(_doing(logs.keep()))
         running = await stack.enter_async_context(service(config))
-        takers: list[OnAnswered] = [running.monitor.take]
-        if config.log.access:
-            takers.append((await stack.enter_async_context(AccessLog(sys.stderr.write))).take)
-        server = Server(running.handle, takers=takers, limits=_limits(config))
-        server.repeats = running.repeats
+        server = Server(running.handle, takers=[running.monitor.take, logs.access.take])
 
         def follow(changed: schema.Config) -> None:
             server.repeats = running.repeats
-            server.limit(_limits(changed))
+            _limit(server, changed)
+            logs.follow(changed)
 
+        follow(config)
         running.follow(follow)
         introduce(config)
         # What was imported and wired stays: a collector that looks at it again and again holds the loop up for 20 to 35 ms.
@@ -176,9 +177,19 @@ async def _doing(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
             await task
 
 
-def _limits(config: schema.Config) -> Limits:
-    return Limits(
+def _limit(server: Server, config: schema.Config) -> None:
+    """Hold the server to what the configuration allows its clients."""
+    limits = Limits(
         keepalive_timeout=config.server.keepalive_timeout,
         max_connections=config.server.max_connections,
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     )
+    server.limit(limits, trusted=config.server.trusted_proxies)
+    if (room := limits.descriptors - limits.reserve) < limits.max_connections:
+        log.warning(
+            "server.max_connections is %d, and the system allows this process %d open files: about %d connections"
+            " will be served (LimitNOFILE= in a unit, ulimit -n in a shell)",
+            limits.max_connections,
+            limits.descriptors,
+            max(0, room),
+        )

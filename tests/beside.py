@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pypicache import daemon, log
+from pypicache import daemon
 from pypicache.config.load import load
+from pypicache.logs import open_log
 
 if __name__ == "__main__":
     settings = load(Path(sys.argv[-1]), {})
-    log.setup(settings.log)
-    daemon.serve(settings)
+    daemon.serve(settings, open_log(settings.log))

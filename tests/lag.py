@@ -16,11 +16,12 @@ from pathlib import Path
 
 import uvloop
 
-from pypicache import log
 from pypicache.config import schema
 from pypicache.config.load import load
+from pypicache.logs import open_log
 from pypicache.notify import Notifier
 from pypicache.orders import Orders
+from pypicache.sink import Sink
 from pypicache.sockets import open_listeners
 from pypicache.worker import work
 
@@ -69,19 +70,19 @@ class Watch:
         self._loop.call_later(TICK, self._tick)
 
 
-async def _watched(config: schema.Config) -> None:
+async def _watched(config: schema.Config, log: Sink) -> None:
     orders = Orders()
     listeners = open_listeners(config.server.listen)
     with orders.from_signals():
         watch = Watch()
         try:
-            await work(config, listeners, orders=orders, notifier=Notifier(), released=lambda: None)
+            await work(config, listeners, orders=orders, notifier=Notifier(), sink=log, released=lambda: None)
         finally:
             sys.stderr.write(f"lag {json.dumps(watch.report())}\n")
 
 
 if __name__ == "__main__":
     settings = load(Path(sys.argv[-1]), {})
-    log.setup(settings.log)
+    log = open_log(settings.log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_watched(settings))
+        runner.run(_watched(settings, log))

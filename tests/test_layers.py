@@ -54,11 +54,14 @@ MAY = {
     # The composition root of `pypicache mirrors`: the daemon's clients, and no daemon.
     "measuring": {"config", "connecting", "upstream", "rules", "simple", "offload", "errors"},
     "notify": set(),
+    "sink": set(),
+    "lines": {"sink", "errors"},
+    "logs": {"lines", "sink", "config", "web.access", "errors"},
     "orders": set(),
     "sockets": {"config", "errors"},
-    "worker": {"service", "config", "events", "notify", "orders", "sockets", "web", "__init__"},
+    "worker": {"service", "config", "logs", "notify", "orders", "sink", "sockets", "web", "__init__"},
     # The cache directory is the process's before anything in it is the service's.
-    "daemon": {"worker", "store.owner", "notify", "orders", "sockets", "config", "log", "errors"},
+    "daemon": {"worker", "store.owner", "logs", "notify", "orders", "sink", "sockets", "config", "errors"},
     # The same: what one index with mirrors consists of.
     "wiring": {
         "config",

@@ -15,7 +15,7 @@ from pypicache.commands.common import SEARCH, config_option, load_config
 def serve(path: Path | None) -> None:
     """Run the daemon in the foreground.
 
-    Logs go to standard error. SIGTERM and SIGINT end it once running responses have finished, or after
+    Logs go to standard error, or to log.file. SIGTERM and SIGINT end it once running responses have finished, or after
     server.shutdown_timeout; a second one, at once. SIGHUP reloads the configuration.
     """
     config = load_config(path)

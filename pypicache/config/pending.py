@@ -12,7 +12,6 @@ from typing import Final
 
 PENDING: Final[Mapping[str, str]] = {
     "server.workers": "one process serves",
-    "log.file": "logs go to standard error",
     "indexes.*.web_url": "there is no status page to link from",
 }
 """The setting, and what is done instead."""

@@ -2,35 +2,71 @@
 
 `logging` takes more time for a line than a cached page takes to send, so lines are gathered and written
 together, a second's worth or 64 kB at most. Paths are logged as they came, percent-encoded and made
-printable; queries, which may hold secrets, aren't.
+printable; queries, which may hold secrets, aren't. ::
+
+    time access client "method path" status bytes milliseconds "cache" index=… page=… mirror=… id=…
+
+`cache` is a word of `events.Outcome`; `page` may be `file`, `sidecar`, `list` or `legacy`. In JSON, each is a member.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import time
 from collections.abc import Callable
-from time import strftime
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
+from urllib.parse import quote
+
+import msgspec
 
 from pypicache.errors import one_line
 from pypicache.events import Answered
 
 MAX_PENDING = 64 << 10
+"""Characters that are gathered."""
+
+LONGEST = 400
+"""Characters of a path."""
+
+_JOURNAL = "<6>"
+"""The priority of a line in the journal (sd-daemon(3)): informational."""
+
+
+class Settings(Protocol):
+    """The part of the configuration that this module reads."""
+
+    @property
+    def access(self) -> bool:
+        """Whether each request gets a line."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """`text` or `json`."""
+        ...
 
 
 class AccessLog:
     """Gathers lines and writes them. Use as an async context manager: leaving writes the rest.
 
-    `take` is called when a response has gone out or broken off.
+    `take` is called when a response has gone out or broken off. `journal`: the lines go to systemd's journal.
     """
 
-    def __init__(self, write: Callable[[str], object]) -> None:
+    def __init__(self, write: Callable[[str], object], settings: Settings, *, journal: bool = False) -> None:
         self._write = write
         self._lines: list[str] = []
         self._size = 0
         self._due: asyncio.TimerHandle | None = None
+        self._second = -1
+        self._stamp = ""
+        self.configure(settings, journal=journal)
+
+    def configure(self, settings: Settings, *, journal: bool = False) -> None:
+        """Write lines of another form from now on, or none."""
+        self._wanted = settings.access
+        self._line = self._json if settings.format == "json" else self._text
+        self._prefix = _JOURNAL if journal else ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,12 +78,12 @@ class AccessLog:
 
     def take(self, answered: Answered) -> None:
         """Note that a request was answered."""
-        path = one_line(answered.path)
-        stamp = strftime("%Y-%m-%dT%H:%M:%S%z")
-        line = (
-            f'{stamp} access {answered.client or "-"} "{answered.method} {path}" {answered.status}'
-            f' {answered.sent} {answered.seconds * 1000:.1f}ms "{answered.outcome}"\n'
-        )
+        if not self._wanted:
+            return
+        now = int(time.time())
+        if now != self._second:
+            self._second, self._stamp = now, time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(now))
+        line = self._line(answered)
         self._lines.append(line)
         self._size += len(line)
         if self._size >= MAX_PENDING:
@@ -56,11 +92,54 @@ class AccessLog:
             self._due = asyncio.get_running_loop().call_later(1.0, self.flush)
 
     def flush(self) -> None:
-        """Write what has gathered. A log that can't be written is no reason to stop serving."""
+        """Have what has gathered written."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
         lines, self._lines, self._size = self._lines, [], 0
         if lines:
-            with contextlib.suppress(OSError):
-                self._write("".join(lines))
+            self._write("".join(lines))
+
+    def _text(self, answered: Answered) -> str:
+        path = _path(answered.path)
+        about = f" index={answered.index}" if answered.index else ""
+        if answered.subject:
+            about = f"{about} {answered.kind}={_word(answered.subject)}"
+        if answered.mirror:
+            about = f"{about} mirror={answered.mirror}"
+        return (
+            f'{self._prefix}{self._stamp} access {answered.client or "-"} "{answered.method} {path}" {answered.status}'
+            f' {answered.sent} {answered.seconds * 1000:.1f}ms "{answered.outcome}"{about} id={answered.request_id}\n'
+        )
+
+    def _json(self, answered: Answered) -> str:
+        entry = {
+            "time": self._stamp,
+            "level": "info",
+            "logger": "access",
+            "client": answered.client,
+            "method": answered.method,
+            "path": _path(answered.path),
+            "status": answered.status,
+            "bytes": answered.sent,
+            "seconds": round(answered.seconds, 6),
+            "cache": answered.outcome,
+            "index": answered.index,
+            "kind": answered.kind,
+            "subject": answered.subject,
+            "mirror": answered.mirror,
+            "id": answered.request_id,
+        }
+        return f"{self._prefix}{msgspec.json.encode(entry).decode()}\n"
+
+
+def _word(text: str) -> str:
+    """The text as one word."""
+    return text if " " not in text and '"' not in text else quote(text, safe="")
+
+
+def _path(path: str) -> str:
+    """The path as it may stand between quotes in a line."""
+    if len(path) > LONGEST or not path.isprintable():
+        path = one_line(path, LONGEST)
+    return path.replace('"', "%22")

@@ -9,13 +9,13 @@ Of a forwarded header with several values the last one counts: it is the one tha
 client on a Unix socket has no address and is never taken for a trusted proxy: such a proxy passes Host on, and where
 the scheme or a prefix differs, `public_url` is due.
 
-A pure function over header text. It knows no requests and no indexes.
+The address of the client itself, for the log, is found in the same spirit. Pure functions over header text. They know no requests and no indexes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -111,6 +111,33 @@ def is_trusted(peer: str | None, trusted: Sequence[Network]) -> bool:
     if isinstance(address, IPv6Address):
         address = address.ipv4_mapped or address
     return any(address in network for network in trusted)
+
+
+def client_address(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Network]) -> str:
+    """The address of the client: the peer's, unless that is a trusted proxy; then what it says in X-Forwarded-For.
+
+    Of several addresses the last one that isn't itself a trusted proxy's counts: those before it may be anyone's
+    invention. What is no address ends the search.
+    """
+    client = peer or ""
+    if not trusted or not is_trusted(peer, trusted):
+        return client
+    for text in reversed(",".join(forwarded).split(",")):
+        said = _without_port(text.strip(" \t"))
+        try:
+            client = str(ip_address(said))
+        except ValueError:
+            break
+        if not is_trusted(client, trusted):
+            break
+    return client
+
+
+def _without_port(text: str) -> str:
+    """An address as some proxies write it, `192.0.2.1:443` or `[2001:db8::1]:443`, without its port."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def _last(headers: Mapping[str, str], name: str) -> str | None:

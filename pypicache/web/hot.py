@@ -24,7 +24,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -50,8 +50,11 @@ MEMORY = 8 << 20
 _OBJECTS = 1500
 """About what an entry's objects weigh beside its bytes."""
 
-_UNUSUAL = (hdrs.EXPECT, hdrs.UPGRADE, hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING)
-"""What a request mustn't have, to be kept."""
+_UNUSUAL = (hdrs.EXPECT, hdrs.UPGRADE, hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING, "X-Request-Id")
+"""What a request mustn't have, to be kept: the last one since it is another one each time."""
+
+_REMADE = {hdrs.DATE, hdrs.AGE, "X-Request-Id"}
+"""What a response has of its own each time."""
 
 COPIED = 256 << 10
 """Bytes of a body from which on only transports that keep a reference to it, and copy nothing, are handed all of it."""
@@ -60,14 +63,25 @@ COPIED = 256 << 10
 class Prepared:
     """An answer, ready to be sent again."""
 
-    __slots__ = ("_body", "_fixed", "_head", "_head_from", "_head_until", "_lease", "_since", "record")
+    __slots__ = (
+        "_body",
+        "_fixed",
+        "_head",
+        "_head_from",
+        "_head_until",
+        "_lease",
+        "_since",
+        "forwarded",
+        "record",
+    )
 
     def __init__(self, request: Request, response: web.StreamResponse, repeatable: Repeatable) -> None:
         self._lease = repeatable.lease
         self._body = None if request.method == hdrs.METH_HEAD else repeatable.body
         self._since = repeatable.confirmed_at
         self.record = record_of(request, response, 0.0)
-        kept = {name: text for name, text in response.headers.items() if name not in {hdrs.DATE, hdrs.AGE}}
+        self.forwarded = tuple(request.headers.getall("X-Forwarded-For", ()))
+        kept = {name: text for name, text in response.headers.items() if name not in _REMADE}
         lines = "".join(f"{name}: {text}\r\n" for name, text in kept.items())
         self._fixed = f"HTTP/1.1 {response.status} {response.reason}\r\n{lines}"
         self._head = b""
@@ -157,6 +171,10 @@ class Repeating(web.Server):
         """An answer has been repeated; the record is to be read at once, since it is used again."""
         raise NotImplementedError
 
+    def client_of(self, peer: str, forwarded: Sequence[str]) -> str:
+        """The client's address, when X-Forwarded-For says that."""
+        raise NotImplementedError
+
 
 class Shortcut(Punctual):
     """One connection, with the shortcut: a base for the server's own protocol."""
@@ -235,7 +253,10 @@ class Shortcut(Punctual):
             self.transport.write(head)
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         record = prepared.record
-        record.client, record.sent = self._client, len(body)
+        record.client = self._client
+        if prepared.forwarded:
+            record.client = self._server.client_of(self._client, prepared.forwarded)
+        record.sent = len(body)
         record.seconds = time.perf_counter() - began
         self._server.repeated(record)
         return True

@@ -14,6 +14,7 @@ from aiohttp.abc import AbstractAccessLogger
 from pypicache.events import Answered, Kind, OnAnswered, Outcome
 from pypicache.index.locate import SIDECAR
 from pypicache.web import places
+from pypicache.web.address import Network, client_address
 from pypicache.web.request import Request
 
 BROKEN = 499
@@ -43,10 +44,12 @@ class Recorder(AbstractAccessLogger):
 
     def __init__(self, takers: Sequence[OnAnswered]) -> None:
         self._takers = tuple(takers)
+        self.trusted: Sequence[Network] = ()
+        """Proxies that are believed when they say who the client is."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Note that the request was answered; `time` is by the event loop's clock, in seconds."""
-        self.tell(record_of(request, response, time))
+        self.tell(record_of(request, response, time, self.trusted))
 
     def tell(self, record: Answered) -> None:
         """Note that a request was answered."""
@@ -54,12 +57,17 @@ class Recorder(AbstractAccessLogger):
             take(record)
 
 
-def record_of(request: web.BaseRequest, response: web.StreamResponse, seconds: float) -> Answered:
+def record_of(
+    request: web.BaseRequest,
+    response: web.StreamResponse,
+    seconds: float,
+    trusted: Sequence[Network] = (),
+) -> Answered:
     """The request and its answer as a record."""
     kind: Kind = "other"
-    index = subject = mirror = ""
+    index = subject = mirror = name = ""
     if isinstance(request, Request):
-        seconds, mirror = request.seconds, request.mirror
+        seconds, mirror, name = request.seconds, request.mirror, request.name
         kind, index, subject = about(request.place)
     return Answered(
         index=index,
@@ -67,13 +75,18 @@ def record_of(request: web.BaseRequest, response: web.StreamResponse, seconds: f
         subject=subject,
         method=request.method,
         path=request.rel_url.raw_path,
-        client=request.remote or "",
+        client=_client(request, trusted) if trusted else request.remote or "",
         status=response.status,
         sent=sent(request, response),
         seconds=seconds,
         outcome=outcome(response.headers.get("Cache-Status")),
         mirror=mirror,
+        request_id=name,
     )
+
+
+def _client(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    return client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
 
 
 def outcome(cache_status: str | None) -> Outcome:

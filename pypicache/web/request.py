@@ -1,6 +1,6 @@
 """A request as the server hands it to the edge: aiohttp's, and what others want to know of it: the access log, the shortcut.
 
-It also puts the `Server` header on its response, whoever makes that.
+It also puts the `Server` header on its response, whoever makes that, and its own name on errors.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class Repeatable:
 
 class Request(web.BaseRequest):
     """One request. What is said of it here is set by whoever knows."""
+
+    name = ""
+    """What it is called in the log (`ids`)."""
 
     began = 0.0
     """When its turn came, by `time.perf_counter`: the loop's clock has milliseconds only."""
@@ -68,6 +71,8 @@ class Request(web.BaseRequest):
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         response.headers[hdrs.SERVER] = NAME
+        if response.status >= 400:  # noqa: PLR2004 - errors: what somebody may look for in the log
+            response.headers["X-Request-Id"] = self.name
         if self.guarded and (said := response.headers.get(hdrs.CACHE_CONTROL)) is not None:
             response.headers[hdrs.CACHE_CONTROL] = said.replace("public", "private")
 

@@ -21,8 +21,10 @@ from aiohttp.web_protocol import ERROR
 
 from pypicache.errors import one_line
 from pypicache.events import Answered, OnAnswered
+from pypicache.web.address import Network, client_address
 from pypicache.web.errors import plain, response_to
 from pypicache.web.hot import Repeating, Shortcut
+from pypicache.web.ids import Ids
 from pypicache.web.limits import Admission, Limits, admit
 from pypicache.web.punctual import HASTE
 from pypicache.web.record import BROKEN, Recorder
@@ -63,6 +65,12 @@ class Protocol(Shortcut):
         self._said_all = False
         self.crowded = False
         super().connection_made(transport)
+
+    def crowd(self) -> None:
+        """Only tell the client that there are too many, and soon."""
+        self.crowded = True
+        self._at_boundary = False  # no shortcut
+        self.hurry(HASTE)
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocols may answer here, aiohttp's doesn't
         """The client closes its side; whether the connection stays nevertheless."""
@@ -137,6 +145,7 @@ class Server(Repeating):
         self._served: set[web.RequestHandler] = set()
         self._told: set[web.RequestHandler] = set()
         self.recorder = Recorder(takers)
+        self.ids = Ids()
         super().__init__(
             self._handle,
             request_factory=self._request,
@@ -157,11 +166,17 @@ class Server(Repeating):
     def repeated(self, record: Answered) -> None:
         """An answer has been repeated."""
         self.requests_count += 1
+        record.request_id = self.ids.make()
         self.recorder.tell(record)
 
-    def limit(self, limits: Limits) -> None:
-        """Put other limits in force, for connections that come from now on."""
+    def client_of(self, peer: str, forwarded: Sequence[str]) -> str:
+        """Whom the connection's peer stands for, if it is trusted."""
+        return client_address(peer, forwarded, self.recorder.trusted)
+
+    def limit(self, limits: Limits, *, trusted: Sequence[Network] = ()) -> None:
+        """Put other limits in force, for connections that come from now on; `trusted` proxies say who their clients are."""
         self.limits = limits
+        self.recorder.trusted = trusted
         self._kwargs["keepalive_timeout"] = limits.keepalive_timeout
 
     @property
@@ -188,8 +203,7 @@ class Server(Repeating):
         )
         self._told.add(handler)
         if admission is Admission.TOLD and isinstance(handler, Protocol):
-            handler.crowded = True
-            handler.hurry(HASTE)
+            handler.crowd()
         else:
             transport.abort()
 
@@ -236,6 +250,7 @@ class Server(Repeating):
         if crowded:
             message = message._replace(should_close=True)
         request = Request(message, payload, protocol, writer, task, self._loop)
+        request.name = self.ids.of(message.headers.get("X-Request-Id"))
         request.began = time.perf_counter()
         request.refusal = refusal
         request.crowded = crowded

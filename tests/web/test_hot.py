@@ -163,10 +163,11 @@ async def line(site: Site | None = None) -> AsyncIterator[Line]:
 
 
 def undated(data: bytes) -> bytes:
-    """The responses, with their heads in one order and without the Date."""
+    """The responses, with their heads in one order, without the Date and the request's name."""
     parts = re.split(rb"(HTTP/1\.1 [^\r]*\r\n)((?:[^\r]+\r\n)*)\r\n", data)
     for place in range(2, len(parts), 3):
-        lines = (each for each in parts[place].splitlines() if not each.startswith(b"Date: "))
+        own = (b"Date: ", b"X-Request-Id: ")
+        lines = (each for each in parts[place].splitlines() if not each.startswith(own))
         parts[place] = b"\n".join(sorted(lines)) + b"\n\n"
     return b"".join(parts)
 
