@@ -8,6 +8,7 @@ All of it blocks. It may not import anything of the package but its own folder.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -88,6 +89,24 @@ def count_links(root: Path, shard: int, usage: Usage) -> None:
     """Count the link records of that shard: from now on the usage knows exactly these."""
     with usage.locked() as sums:
         sums.counted_links(shard, sum(size for _, size in _files(root, shard)))
+
+
+def trim_links(root: Path, shard: int, usage: Usage, *, stored: Callable[[str], bool]) -> None:
+    """Forget the older half of the shard's links to files that aren't stored: their pages know where to find them.
+
+    A link whose page gave no digest stays: it alone knows which bytes were seen first.
+    """
+    idle = []
+    for path, _ in _files(root, shard):
+        record = read_record(path)
+        if record is not None and record.digests and not (record.sha256 and stored(record.sha256)):
+            with contextlib.suppress(OSError):
+                idle.append((Path(path).lstat().st_mtime, path))
+    for _, path in sorted(idle)[: -(-len(idle) // 2)]:
+        with contextlib.suppress(OSError), usage.locked() as sums:
+            size = Path(path).lstat().st_size
+            Path(path).unlink()
+            sums.link(Path(path).name, -size)
 
 
 def _files(root: Path, shard: int) -> Iterator[tuple[str, int]]:

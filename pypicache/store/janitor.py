@@ -10,6 +10,7 @@ What happens when::
     a pass is through                     after a day, or a tenth of max_age, the next one begins
     a pass meets a file unused too long   it goes
     an index has more than its quota      its coldest go
+    links weigh an eighth of max_size     those to files that aren't stored are forgotten, the oldest first
 
 It may not import anything of the package but errors, events, rules and its own folder.
 """
@@ -32,11 +33,13 @@ from pypicache.errors import StoreError
 from pypicache.events import Observer
 from pypicache.rules import eviction, scrub
 from pypicache.rules.eviction import Candidate, Limits
-from pypicache.store.holdings import Holdings
+from pypicache.store.holdings import trim_links
 from pypicache.store.keeper import Keeper
 from pypicache.store.scrub import Scrub
+from pypicache.store.shares import Shares
 from pypicache.store.threads import Threads
 from pypicache.store.trouble import Trouble
+from pypicache.store.usage import SHARDS
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +57,8 @@ QUOTAS = 10.0
 RETRY = 5.0
 DAY = 86400.0
 
-YOUNG = 10.0
-"""Seconds in which a stored file's link may not be known yet."""
+STUCK = 5
+"""How many times in a row nothing may go, before that is told: what is read now may go in a moment."""
 
 _RESURVEY = 10.0
 """How many times within `max_age` files are looked at."""
@@ -92,9 +95,10 @@ class Janitor:
         self._threads = Threads(count=1, name="janitor")
         self._scrubbing = Threads(count=1, name="scrub")
         self._scrub = Scrub(keeper)
-        self._holdings: Holdings | None = None
+        self._shares = self._shares_of(care)
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = -1
+        self._stuck = 0
         self._anchor = (now(), time.monotonic())
         self.surveyed = asyncio.Event()
         """Set when a pass over all files has gone through, so that the sums are exact."""
@@ -160,11 +164,15 @@ class Janitor:
                 group.create_task(self._always(each))
 
     async def _keep_headroom(self) -> None:
-        room = self._keeper.room
+        room, trimmed = self._keeper.room, 0
         while True:
             headroom = eviction.headroom(room.limits)
             if await self._threads.run(functools.partial(room.short, headroom // 2)):
                 await self._make_headroom(headroom)
+            links = await self._threads.run(lambda: self._keeper.usage.sums.links)
+            if room.limits.max_size is not None and links > max(room.limits.max_size // 8, trimmed):
+                # Where most of them are in use, it is tried again when there are a tenth more.
+                trimmed = await self._trim_links() * 11 // 10
             await asyncio.sleep(TICK)
 
     async def _make_headroom(self, headroom: int) -> None:
@@ -174,8 +182,22 @@ class Janitor:
         while gone:
             gone = await self._threads.run(step)
             await asyncio.sleep(PAUSE)
-        if await self._threads.run(self._keeper.room.short):
+        self._stuck = self._stuck + 1 if await self._threads.run(self._keeper.room.short) else 0
+        if self._stuck >= STUCK:
             self._trouble.tell("the cache is over its limits, and nothing in it may go")
+
+    async def _trim_links(self) -> int:
+        """Forget links that lead to nothing stored; how many bytes links have now."""
+        keeper = self._keeper
+
+        def stored(sha256: str) -> bool:
+            return keeper.files.look(sha256) is not None
+
+        for shard in range(SHARDS):
+            work = functools.partial(trim_links, keeper.root, shard, keeper.usage, stored=stored)
+            await self._threads.run(work)
+            await asyncio.sleep(PAUSE / 10)
+        return await self._threads.run(lambda: keeper.usage.sums.links)
 
     async def _survey(self) -> None:
         evictor = self._keeper.evictor
@@ -204,13 +226,8 @@ class Janitor:
             await asyncio.sleep(PAUSE)
 
     async def _keep_quotas(self) -> None:
-        holdings = self._holdings
-        assert holdings is not None
         while True:
-            if await self._threads.run(functools.partial(holdings.refresh, self._now)):
-                for index, quota in self._care.quotas.items():
-                    await self._threads.run(functools.partial(self._keep_quota, holdings, index, quota))
-                    await asyncio.sleep(PAUSE)
+            await self._threads.run(self._shares.enforce)
             await asyncio.sleep(QUOTAS)
 
     async def _keep_scrubbing(self, period: float) -> None:
@@ -231,11 +248,8 @@ class Janitor:
         care, keeper = self._care, self._keeper
         keeper.room.limits = care.limits
         keeper.room.settle()
-        self._holdings = None
-        if care.pinned is not None or care.quotas:
-            pinned = care.pinned or (lambda _: False)
-            self._holdings = Holdings(keeper.root, pinned=pinned, indexes=care.quotas)
-        keeper.evictor.spared = self._spared if care.pinned is not None else lambda _: False
+        self._shares = self._shares_of(care)
+        keeper.evictor.spared = self._shares.spared
 
     def _claim(self) -> bool:
         """Whether this process is the one that looks after the cache."""
@@ -253,22 +267,5 @@ class Janitor:
             )
         return True
 
-    def _spared(self, candidate: Candidate) -> bool:
-        """Whether the blob is pinned; asked by whoever evicts, in any thread, one at a time."""
-        holdings = self._holdings
-        if holdings is None:
-            return False
-        known = holdings.refreshed_at - YOUNG
-        if candidate.used_at >= known and self._now() - holdings.refreshed_at > 1.0:
-            holdings.refresh(self._now)
-            known = holdings.refreshed_at - YOUNG
-        # A link is written after its file: of one that has only just come nobody knows whose it is.
-        return candidate.used_at >= known or holdings.pins(candidate.sha256)
-
-    def _keep_quota(self, holdings: Holdings, index: str, quota: int) -> None:
-        found = [self._keeper.files.look(sha256) for sha256 in holdings.of(index)]
-        candidates = [candidate for candidate in found if candidate is not None]
-        over = sum(candidate.size for candidate in candidates) - quota
-        if over > 0:
-            going = eviction.choose(candidates, over + quota // 50, spared=holdings.pins)
-            self._keeper.evictor.evict(going, "quota")
+    def _shares_of(self, care: Care) -> Shares:
+        return Shares(self._keeper, pinned=care.pinned, quotas=care.quotas, now=self._now)

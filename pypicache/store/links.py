@@ -155,8 +155,8 @@ class LinkStore:
         record = _parse(data)
         if record is None or (record.index, record.path) != (index, path):
             self._trouble.tell("a damaged link record was removed", file.name)
-            with contextlib.suppress(OSError):
-                file.unlink()
+            with contextlib.suppress(StoreError):  # in the writer's thread: before whatever is put there next
+                self._threads.start(self._delete, file)
             return None
         self._keep(record, state)
         return record

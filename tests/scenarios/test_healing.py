@@ -41,6 +41,9 @@ def stored(running: Daemon, item: Wheel) -> Path:
     """Have it stored; where it is."""
     assert get(running.link(item)).body == item.data
     running.wait_log(f"stored {item.filename}")
+    deadline = time.monotonic() + 20
+    while not account(running.cache).links:  # what the link needs is written behind
+        assert time.monotonic() < deadline
     return blob_of(running, item)
 
 

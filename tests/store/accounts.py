@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,26 +22,34 @@ class Account:
 
 def account(root: Path) -> Account:
     """What there is, read from the directory. A spool stands for what it will be, if its journal says so."""
-    blobs = [path.lstat().st_size for path in (root / "blobs" / "sha256").glob("*/*/*")]
-    links = [path.lstat().st_size for path in (root / "links").glob("???/*")]
-    spools = 0
-    for part in (root / "spool").glob("*.part"):
+    blobs = _sizes((root / "blobs" / "sha256").glob("*/*/*"))
+    links = _sizes((root / "links").glob("???/*"))
+    spools = sum(map(_booked, (root / "spool").glob("*.part")))
+    return Account(sum(blobs), len(blobs), spools, sum(links))
+
+
+def _sizes(paths: Iterable[Path]) -> list[int]:
+    """The sizes of these files, but for those that go meanwhile."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            found.append(path.lstat().st_size)
+    return found
+
+
+def _booked(part: Path) -> int:
+    try:
         notes = part.with_name(part.name + ".journal")
         line = notes.read_bytes() if notes.exists() else b""
         size = json.loads(line[9:])["size"] if line.strip() else None
-        spools += max(part.stat().st_size, size or 0)
-    return Account(sum(blobs), len(blobs), spools, sum(links))
+        return max(part.stat().st_size, size or 0)
+    except (OSError, ValueError):  # being written, or gone
+        return 0
 
 
 def weight(root: Path) -> int:
     """Bytes of all files in the directory, whatever they are."""
-    total = 0
-    for path in root.rglob("*"):
-        try:
-            total += path.lstat().st_size if not path.is_dir() else 0
-        except OSError:
-            continue  # it went while the others were looked at
-    return total
+    return sum(_sizes(path for path in root.rglob("*") if not path.is_dir()))
 
 
 def wrong_blobs(root: Path) -> list[str]:

@@ -23,7 +23,7 @@ from pypicache.store.disk import DiskBlobStore
 from pypicache.store.keeper import Keeper
 from pypicache.store.links import LinkRecord, LinkStore
 from tests.clock import ManualClock
-from tests.store.accounts import Account, account
+from tests.store.accounts import Account, account, weight, wrong_blobs
 from tests.store.conftest import Program, names
 
 Make = Callable[[Limits], AbstractAsyncContextManager[DiskBlobStore]]
@@ -444,6 +444,48 @@ async def do_spool(spools: dict[int, Any], what: str, number: int, size: int | N
             await spools.pop(number).reject()
         case "reset":
             await spool.reset(size)
+
+
+CHURN = """
+import asyncio, hashlib, itertools, sys
+from pathlib import Path
+from pypicache.rules.eviction import Limits
+from pypicache.store.disk import DiskBlobStore
+async def main():
+    async with DiskBlobStore(Path(sys.argv[1]), limits=Limits(max_size=300_000), threads=2) as store:
+        print("ready", flush=True)
+        for number in itertools.count():
+            data = b"%d " % number * 4000
+            spool = await store.spool(str(number % 3), len(data))
+            await spool.write(0, [data])
+            if number % 7 == 6:
+                spool.close()
+                continue
+            (await store.publish(spool, hashlib.sha256(data).hexdigest())).close()
+            print(number, flush=True)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("lines", [30, 31, 37, 41])
+async def test_l8_a_kill_in_the_middle_of_evicting_and_publishing(
+    root: Path, program: Program, lines: int
+) -> None:
+    """The next start counts what is there: the sums are the directory's, and every blob is whole."""
+    other = program(CHURN, root)
+    assert other.stdout is not None
+    for _ in range(lines):
+        await asyncio.to_thread(other.stdout.readline)
+    other.kill()
+    await asyncio.to_thread(other.wait)
+    with Keeper(root) as keeper:
+        while not keeper.evictor.surveyed:
+            keeper.evictor.survey()
+        totals, truth = keeper.totals(), account(root)
+        assert (totals.blobs, totals.count, totals.spools) == (truth.blobs, truth.count, truth.spools)
+        assert weight(root) <= 300_000
+    assert truth.count > 3
+    assert wrong_blobs(root) == []
 
 
 # Without a daemon

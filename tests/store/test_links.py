@@ -141,10 +141,13 @@ async def test_a_damaged_record_is_ignored_and_removed(
     async with LinkStore(root, observe=events.append) as links:
         assert await links.by_filename(RECORD.index, RECORD.filename) == ()
         assert links.get(RECORD.index, RECORD.path) is None
-        assert files(root) == []
         assert len(events) == 1
         await links.put(RECORD)
         assert links.get(RECORD.index, RECORD.path) == RECORD
+    damage(path)
+    async with LinkStore(root) as links:
+        assert links.get(RECORD.index, RECORD.path) is None
+    assert files(root) == []
 
 
 async def test_a_record_in_another_s_place_is_ignored(root: Path) -> None:
