@@ -146,12 +146,14 @@ class DiskPageStore:
 
         For those who look after the store: it goes through all of it.
         """
+        # Some of it may be stored while the database is read, or just after.
+        waiting = tuple(self._pending.items())
         try:
             stored = set(await self._database.keys(prefix))
         except (Refused, *ERRORS) as error:
             self._trouble.tell("can't read", why(error))
             stored = set()
-        for key, write in self._pending.items():
+        for key, write in (*waiting, *self._pending.items()):
             if key.startswith(prefix):
                 (stored.discard if write.value is None else stored.add)(key)
         return tuple(sorted(stored))
