@@ -33,13 +33,14 @@ _CHANGES: Final = (
     ),
     (
         """\
-  # Name: {password: ...}, {password_hash: ...} or {password_file: ...}.
+  # Name: {password: ...}, {password_hash: ...} (`pypicache passwd` makes it) or {password_file: ...}.
   users: {}
 """,
         """\
-  # Name: {password: ...}, {password_hash: ...} or {password_file: ...}. An empty password is accepted from this
-  # machine only, and never through a proxy: `devpi login root --password=`. Anyone with a shell on it may
-  # then change the indexes. If that is too many, give root a password, or write `users: {}`.
+  # Name: {password: ...}, {password_hash: ...} (`pypicache passwd` makes it) or {password_file: ...}.
+  # An empty password is accepted from this machine only, and never through a proxy: `devpi login root --password=`.
+  # Anyone with a shell on it may then change the indexes. If that is too many, give root a password, or
+  # write `users: {}`.
   users:
     root: {password: ""}
 """,

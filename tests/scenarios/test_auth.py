@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pypicache.commands.asking import get_json
+from pypicache.errors import PypicacheError
 from pypicache.rules.passwords import make
 from tests.client import Response, get
 from tests.daemon import Daemon, config_for
@@ -196,6 +198,24 @@ def test_pip_and_uv_with_a_token_from_netrc(place: Daemon, tmp_path: Path) -> No
     env = {"NETRC": str(netrc)}
     pip_install(tmp_path / "pip", "demo", index_url=place.simple, env=env).check()
     uv_install(tmp_path / "uv", "demo", index_url=place.simple, env=env).check()
+
+
+def test_commands_that_ask_by_address_use_what_installers_use(
+    place: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pypicache lock` asks as a client does; its errors show no password."""
+    where = f"{place.url}/root/pypi/+origin/"
+    netrc = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(netrc))
+    with pytest.raises(PypicacheError, match="answers 401"):
+        get_json(where)
+    assert get_json(where.replace("://", "://bob:hidden%20word@"))["index"] == "root/pypi"
+    with pytest.raises(PypicacheError) as refused:
+        get_json(where.replace("://", "://bob:hidden-guess@"))
+    assert "hidden" not in str(refused.value)
+    netrc.write_text(f"machine 127.0.0.1 login __token__ password {TOKEN}\n")
+    netrc.chmod(0o600)
+    assert get_json(where)["index"] == "root/pypi"
 
 
 def test_pip_and_uv_without_credentials_get_nothing(place: Daemon, tmp_path: Path) -> None:
