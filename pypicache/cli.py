@@ -28,6 +28,13 @@ _COMMANDS: Final = {
     "index": ("index", "Show the indexes of the configuration, and change them in its file."),
     "passwd": ("passwd", "Make the hash of a password, to stand in a configuration."),
     "lock": ("lock", "Rewrite the links of lock files between this cache and the index that it caches."),
+    "cache": ("cache", "Tell what the cache holds."),
+    "purge": (
+        "purge",
+        "Remove projects, an index, pages, files that nobody uses, or everything from the cache.",
+    ),
+    "refresh": ("refresh", "Ask the mirrors for the pages of projects now, however fresh they are."),
+    "verify": ("verify", "Hash every file of the cache, and look through links, pages and lists."),
     "export": ("export", "Write pages, files and their metadata to one archive, to be imported elsewhere."),
     "import": ("import_", "Take what pypicache export wrote, or what devpi-server holds, into this cache."),
     "completion": ("completion", "Print the script by which a shell completes commands."),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -18,6 +18,7 @@ from functools import partial
 from aiohttp import web
 
 from pypicache.admission import Lasting
+from pypicache.care.stores import Stores
 from pypicache.caring import care_of, pages_limit
 from pypicache.config import schema
 from pypicache.connecting import own_name
@@ -29,11 +30,13 @@ from pypicache.index.ahead import Ahead
 from pypicache.index.library import Library
 from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
+from pypicache.index.serving import Serving
 from pypicache.log import to_log
 from pypicache.monitor.status import Status
 from pypicache.monitoring import Monitor
 from pypicache.offload import Offload
 from pypicache.reloading import read_again, settle
+from pypicache.simple.model import ProjectName
 from pypicache.store.condition import Condition
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
@@ -122,6 +125,28 @@ class Service:
     async def unready(self) -> str | None:
         """Why requests had better go elsewhere; None when all is well. Mirrors don't count."""
         return "stopping" if self.stopping else (await self._condition.look()).unusable
+
+    @property
+    def indexes(self) -> Mapping[str, Serving]:
+        """Every index by its name, as they are now."""
+        assert self._front is not None, "not open yet"
+        return self._front.edge.indexes
+
+    @property
+    def stores(self) -> Stores:
+        """What is kept, for whoever looks after it."""
+        shared = self._shared
+        return Stores(shared.blobs.keeper.root, shared.blobs, shared.pages, shared.links, shared.lists)
+
+    def forget(self, index: str | None, projects: Sequence[ProjectName]) -> None:
+        """Let go of what memory holds of these projects, or of all; of that index, or of all: the disk knows better."""
+        for name, wired in self._wired.items():
+            if index in {None, name}:
+                for project in projects or (None,):
+                    wired.forget(project)
+        if not projects:
+            self._shared.renderings.clear()
+            self._shared.lists.forget()
 
     @property
     def repeats(self) -> Repeats | None:

@@ -19,7 +19,6 @@ from pypicache.index.catalog import Catalog
 from pypicache.index.explain import Explainer, Explains
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
-from pypicache.index.layered_legacy import AnswersLegacy
 from pypicache.index.legacy import Legacy
 from pypicache.index.library import Library
 from pypicache.index.lists import ProjectLists
@@ -32,6 +31,7 @@ from pypicache.index.serving import Serving
 from pypicache.index.sidecars import Sidecars
 from pypicache.offload import Offload
 from pypicache.rules.freshness import Windows
+from pypicache.simple.model import ProjectName
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
 from pypicache.store.links import LinkStore
@@ -71,12 +71,23 @@ class Wired:
     settings: schema.Index
     stack: AsyncExitStack
     mirrors: Mirrors
+    catalog: Catalog
+    facts: Facts
+    sidecars: Sidecars | None
     serving: Serving
-    legacy: AnswersLegacy
+    legacy: Legacy
     lists: ProjectLists
     explains: Explains
     origins: FindsOrigins
     old_links: OldLinks
+
+    def forget(self, project: ProjectName | None) -> None:
+        """Let go of what memory holds of the project, or of all of them."""
+        self.catalog.forget(project)
+        self.facts.forget(project)
+        self.legacy.forget()
+        if self.sidecars is not None:
+            self.sidecars.forget()
 
 
 async def wire(settings: schema.Index, shared: Shared) -> Wired:
@@ -108,6 +119,7 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
             offload=shared.offload,
         )
         facts = Facts(index=name, store=shared.pages)
+        sidecars = _sidecars(settings, source, facts, shared)
         index = await stack.enter_async_context(
             Index(
                 name=name,
@@ -116,7 +128,7 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
                 source=source,
                 links=shared.links,
                 facts=facts,
-                sidecars=_sidecars(settings, source, facts, shared),
+                sidecars=sidecars,
                 renderings=shared.renderings,
                 offload=shared.offload,
                 clock=clock,
@@ -160,6 +172,9 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
             settings=settings,
             stack=stack.pop_all(),
             mirrors=source,
+            catalog=catalog,
+            facts=facts,
+            sidecars=sidecars,
             serving=index,
             legacy=legacy,
             lists=lists,

@@ -26,6 +26,7 @@ from pypicache.orders import Orders
 from pypicache.service import Service, service
 from pypicache.sink import Sink
 from pypicache.sockets import BACKLOG, Listener
+from pypicache.tending import tended
 from pypicache.web.limits import Limits
 from pypicache.web.pace import limit_silence
 from pypicache.web.server import Server
@@ -66,6 +67,7 @@ async def work(
         gc.freeze()
         await stack.enter_async_context(_doing(_pulse(notifier, running, server)))
         await stack.enter_async_context(_serving(server, running, orders))
+        await stack.enter_async_context(tended(running))
         async with _accepting(server, listeners):
             for listener in listeners:
                 log.info("listening on %s", listener.name)

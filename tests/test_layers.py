@@ -59,7 +59,18 @@ MAY = {
     "logs": {"lines", "sink", "config", "web.access", "errors"},
     "orders": set(),
     "sockets": {"config", "errors"},
-    "worker": {"service", "config", "logs", "notify", "orders", "sink", "sockets", "web", "__init__"},
+    "worker": {
+        "service",
+        "tending",
+        "config",
+        "logs",
+        "notify",
+        "orders",
+        "sink",
+        "sockets",
+        "web",
+        "__init__",
+    },
     # The cache directory is the process's before anything in it is the service's.
     "daemon": {"worker", "store.owner", "logs", "notify", "orders", "sink", "sockets", "config", "errors"},
     # The same: what one index with mirrors consists of.
@@ -70,6 +81,7 @@ MAY = {
         "store",
         "upstream",
         "rules",
+        "simple.model",
         "events",
         "offload",
     },
@@ -85,6 +97,7 @@ MAY = {
         "connecting",
         "monitor",
         "monitoring",
+        "care",
         "caring",
         "layering",
         "wiring",
@@ -101,6 +114,8 @@ MAY = {
         "reloading",
         "__init__",
     },
+    # The same: the admin socket of a service.
+    "tending": {"service", "care", "config", "index", "rules", "simple", "errors"},
     "locks": {"simple", "errors"},
     # Looks after what the stores hold, with the index's knowledge of what that means; it serves nobody.
     "care": {"index", "store", "simple", "locks", "rules", "config", "errors", "events", "__init__"},
@@ -108,8 +123,12 @@ MAY = {
     "commands": {
         "care",
         "config",
+        "caring",
         "daemon",
+        "index.entry",
+        "rules.owners",
         "service",
+        "tending",
         "generate",
         "locks",
         "measuring",

@@ -6,17 +6,21 @@ it has in memory it doesn't forget by this; that is the caller's to tell it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pypicache.config import schema
 from pypicache.events import Observer
 from pypicache.rules.eviction import Limits
+from pypicache.store import soundness
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
 from pypicache.store.links import LinkStore
+from pypicache.store.lists import ListStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,9 @@ class Stores:
     blobs: DiskBlobStore
     pages: DiskPageStore
     links: LinkStore
+    lists: ListStore
+    trouble: str | None = None
+    """What was wrong with the page database when it was opened, if somebody asked."""
 
 
 def limits_of(cache: schema.Cache) -> Limits:
@@ -36,14 +43,31 @@ def limits_of(cache: schema.Cache) -> Limits:
 
 @asynccontextmanager
 async def stores(
-    root: Path, *, limits: Limits | None = None, group: str | None = None, observe: Observer | None = None
+    root: Path,
+    *,
+    limits: Limits | None = None,
+    pages_limit: int = 1 << 30,
+    group: str | None = None,
+    look: bool = False,
+    repair: bool = True,
+    observe: Observer | None = None,
 ) -> AsyncIterator[Stores]:
-    """The stores of that directory, which is made if need be. Raises StoreError with the remedy."""
+    """The stores of that directory, which is made if need be. Raises StoreError with the remedy.
+
+    `pages_limit` is of the page database, in bytes. With `look`, that is looked through before it is opened; a damaged one
+    is set aside at once, unless `repair` is False: then it stays as it is, and no page is found.
+    """
     async with AsyncExitStack() as stack:
         blobs = await stack.enter_async_context(
             DiskBlobStore(root, limits=limits, group=group, observe=observe)
         )
-        usage = blobs.keeper.usage
-        links = await stack.enter_async_context(LinkStore(root, usage=usage, observe=observe))
-        pages = await stack.enter_async_context(DiskPageStore(root / "pages", observe=observe))
-        yield Stores(root, blobs, pages, links)
+        links = await stack.enter_async_context(LinkStore(root, usage=blobs.keeper.usage, observe=observe))
+        folder = root / "pages"
+        trouble = await asyncio.to_thread(soundness.database, folder) if look else None
+        if trouble is not None and not repair:
+            folder = Path(stack.enter_context(TemporaryDirectory())) / "pages"
+        pages = await stack.enter_async_context(
+            DiskPageStore(folder, size_limit=pages_limit, observe=observe)
+        )
+        lists = await stack.enter_async_context(ListStore(root, observe=observe))
+        yield Stores(root, blobs, pages, links, lists, trouble)

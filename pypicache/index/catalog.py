@@ -148,6 +148,13 @@ class Catalog:
         entry = await self._shelf.entry(project)
         return entry is not None and entry.absent
 
+    def forget(self, project: ProjectName | None = None) -> None:
+        """Let go of what memory holds of the project, or of all: what is stored was changed by somebody else."""
+        if project is None:
+            self._shelf.clear()
+        else:
+            self._shelf.forget(project)
+
     def refresh_behind(self, project: ProjectName) -> None:
         """Have the page asked for in the background, if it is older than its `ttl` or not held at all."""
         entry = self._shelf.at_hand(project)

@@ -117,6 +117,13 @@ class Facts:
         if missing:
             await self.learn(project, file, **missing)
 
+    def forget(self, project: ProjectName | None = None) -> None:
+        """Let go of what memory holds of the project, or of all; what is stored stays."""
+        if project is None:
+            self._held.clear()
+        else:
+            self._held.drop(project)
+
     def _hold(self, project: ProjectName, learned: Learned) -> None:
         # A decoded fact weighs about as much again, twice.
         self._held.put(project, learned, 3 * len(learned.data) + 300)

@@ -148,6 +148,10 @@ class Legacy:
         await self._tasks.__aexit__(kind, error, trace)
         await self._documents.__aexit__(kind, error, trace)
 
+    def forget(self) -> None:
+        """Let go of the documents that memory holds."""
+        self._documents.forget()
+
     async def answer(
         self,
         project: ProjectName,

@@ -87,8 +87,16 @@ class Shelf:
         self._entries.put(project, entry, _weight(msgspec.msgpack.encode(entry)))
 
     def forget(self, project: ProjectName) -> None:
-        """Let go of the entry in memory."""
+        """Let go of the entry in memory, and of its page."""
+        entry = self._entries.get(project)
+        if entry is not None and entry.page_digest is not None:
+            self._pages.drop(entry.page_digest)
         self._entries.drop(project)
+
+    def clear(self) -> None:
+        """Let go of all that is in memory."""
+        self._entries.clear()
+        self._pages.clear()
 
     def _key(self, project: ProjectName) -> str:
         return entry_key(self._index, project)

@@ -172,6 +172,10 @@ class Sidecars:
         await self._facts.learn(project, file, **news)
         self._adopted.put(key, value=True, weight=400)
 
+    def forget(self) -> None:
+        """Let go of what was learned from: where its facts have gone, it is learned from again."""
+        self._adopted.clear()
+
     def _has_wheel(self, sha256: str | None) -> bool:
         blob = self._store.open(sha256) if sha256 else None
         if blob is not None:

@@ -141,6 +141,16 @@ class DiskPageStore:
                 self._wake.set()
             return None
 
+    async def sound(self, key: str) -> bool:
+        """Whether what is stored there is as it was written; so is nothing, and what can't be read at the moment."""
+        try:
+            await self._database.read(key)
+        except Refused:
+            return False
+        except ERRORS as error:
+            self._trouble.tell("can't read", why(error))
+        return True
+
     async def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key that begins with this and has a value, in their order; none while there is no database.
 
@@ -166,6 +176,11 @@ class DiskPageStore:
                 self._pending.put(key, bytes(value), expire)
         if self._pending.lost > lost:
             self._trouble.tell("the queue is full, and values are lost")
+        self._wake.set()
+
+    def distrust(self) -> None:
+        """Somebody has found the database damaged: set it aside, and begin another."""
+        self._database.damaged = True
         self._wake.set()
 
     def drop(self, keys: tuple[str, ...]) -> None:

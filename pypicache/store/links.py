@@ -178,16 +178,12 @@ class LinkStore:
     async def by_filename(self, index: str, filename: str) -> tuple[LinkRecord, ...]:
         """Every record of that index whose file has this name, in the order of their paths. Off the loop."""
         prefix = _half(index, filename)
-        found = await self._threads.run(functools.partial(_matching, self._directory(prefix), prefix))
+        found = await self._threads.run(functools.partial(_matching, self._links / prefix[:3], prefix))
         records = (r for r in found if (r.index, r.filename) == (index, filename))
         return tuple(sorted(records, key=lambda record: record.path))
 
-    def _directory(self, prefix: str) -> Path:
-        return self._links / prefix[:3]
-
     def _file(self, index: str, path: str) -> Path:
-        prefix = _half(index, path.rpartition("/")[2])
-        return self._directory(prefix) / f"{prefix}-{_half(index, path)}"
+        return self._links / place_of(index, path)
 
     def _keep(self, record: LinkRecord, state: _State) -> None:
         self._memory[record.index, record.path] = (state, record)
@@ -230,6 +226,12 @@ class LinkStore:
         except OSError as error:
             raise store_error("the cache can't delete a link record", error) from error
         return True
+
+
+def place_of(index: str, path: str) -> Path:
+    """Where the record of that link is, below `links`."""
+    prefix = _half(index, path.rpartition("/")[2])
+    return Path(prefix[:3], f"{prefix}-{_half(index, path)}")
 
 
 def _half(*parts: str) -> str:

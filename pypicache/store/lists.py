@@ -140,6 +140,17 @@ class ListStore:
             await self._threads.run(lambda: self._remove(before))
         return record
 
+    async def drop(self, index: str) -> None:
+        """Remove the index's list, if there is one. Raises StoreError."""
+        record = self.held(index)
+        self._records[index] = None
+        if record is not None:
+            await self._threads.run(lambda: self._drop(record))
+
+    def forget(self) -> None:
+        """Let go of what is remembered: the disk knows better."""
+        self._records.clear()
+
     def _open(self, record: ListRecord, part: str) -> Blob | None:
         known = record.parts.get(part)
         if known is None:
@@ -209,6 +220,13 @@ class ListStore:
             )
         except OSError as error:
             raise store_error("the cache can't store a list", error) from error
+
+    def _drop(self, record: ListRecord) -> None:
+        try:
+            (self._path(record.index) / _RECORD).unlink(missing_ok=True)
+        except OSError as error:
+            raise store_error("the cache can't remove a list", error) from error
+        self._remove(record)
 
     def _remove(self, record: ListRecord) -> None:
         for part in record.parts:
