@@ -33,14 +33,11 @@ def start(name: str) -> None:
     notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notified.bind(str(RUN / "notify"))
     notified.settimeout(30)
-    cache = Path("/var/cache", service["CacheDirectory"])
-    cache.mkdir(mode=int(service["CacheDirectoryMode"], 8), exist_ok=True)
-    env = {
-        **os.environ,
-        "CACHE_DIRECTORY": str(cache),
-        "NOTIFY_SOCKET": str(RUN / "notify"),
-        "LISTEN_FDS": "1",
-    }
+    env = {**os.environ, "NOTIFY_SOCKET": str(RUN / "notify"), "LISTEN_FDS": "1"}
+    if "CacheDirectory" in service:
+        cache = Path("/var/cache", service["CacheDirectory"])
+        cache.mkdir(mode=int(service["CacheDirectoryMode"], 8), exist_ok=True)
+        env["CACHE_DIRECTORY"] = str(cache)
     command = [word.replace("$$", "$") for word in shlex.split(service["ExecStart"])]
     child = os.fork()
     if not child:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pypicache.config.wellknown import PYPI, address
+from pypicache.generate.first import first_configuration
 from tests.environment import REPOSITORY, clean
 from tests.tutorial import UNSHARE
 
@@ -40,7 +41,7 @@ def own_world() -> None:
 
 def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     own_world()
-    mirrors = [address(PYPI)]
+    mirrors = [address(name) for name in (PYPI, "tuna", "aliyun")]
     (tmp_path / "given.json").write_text(json.dumps({"blocks": tutorial(README), "mirrors": mirrors}))
     done = subprocess.run(
         [*UNSHARE, sys.executable, "-m", "tests.tutorial", str(tmp_path)],
@@ -60,6 +61,15 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     (downloaded,) = [each for each in printed if "Collecting requests" in each]
     assert "Looking in indexes: http://pypi.example.com/simple/" in downloaded
     assert "\nrequests==1.0\n" in downloaded
-    # Once for its metadata (this mirror has no ranges), once for the file: uv had both from the cache.
-    asked = json.loads((tmp_path / "asked.json").read_text())[urlsplit(address(PYPI)).hostname]
-    assert len([path for path in asked if path.endswith(".whl")]) == 2
+    assert any('"type": "indexconfig"' in each for each in printed)
+    stored = re.findall(r"stored (\w+)-1.0-py3-none-any.whl, \d+ bytes from (\S+)", log.read_text())
+    # Each from the mirror that was the first at the time; uv had from the cache what pip had asked for.
+    assert stored == [("requests", PYPI), ("idna", "tuna"), ("six", urlsplit(mirrors[2]).hostname)]
+    # Whatever was changed, and by whom: it is still the file that `init` wrote, comments and all.
+    left = (tmp_path / "empty" / "pypicache" / "pypicache.yaml").read_text().splitlines()
+    assert {line for line in first_configuration().splitlines() if line.lstrip().startswith("#")} <= set(left)
+    *_, checked = printed[-1].rpartition("pypicache.yaml: ok\n")
+    assert [line.split()[-1] for line in checked.splitlines() if "https://" in line] == [
+        mirrors[2],
+        mirrors[0],
+    ]

@@ -1,8 +1,8 @@
 """A world of its own for README's tutorial: network, /etc/hosts, nginx's and systemd's folders, and the mirrors it names.
 
 Run as root by `UNSHARE`, with a folder in which `given.json` has the code blocks and the addresses of the mirrors: it sets this
-world up inside the namespaces, runs the blocks in one bash, and leaves what each printed in `printed.json`, what each
-mirror was asked in `asked.json`, and the daemon's log in `log`. What is written into the machine's own folders is gone
+world up inside the namespaces, runs the blocks in one bash, and leaves what each printed in `printed.json` and the
+daemon's log in `log`. What is written into the machine's own folders is gone
 afterwards, and what was started has ended.
 """
 
@@ -18,10 +18,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import trustme
@@ -35,7 +33,7 @@ UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--
 NAME = "pypi.example.com"
 """The name that leads to the machine in the tutorial."""
 
-PROJECTS = ("requests", "idna")
+PROJECTS = ("requests", "idna", "six")
 HIDDEN = (
     "/run",
     "/etc/systemd/system",
@@ -54,7 +52,7 @@ _MARK = "=== the next block ==="
 def main(folder: Path, blocks: list[str], mirrors: list[str]) -> int:
     """Everything; the exit code of the blocks."""
     own_world(folder, [urlsplit(url).hostname or "" for url in mirrors])
-    asked = serve(folder, mirrors)
+    serve(folder, mirrors)
     script = "\n".join(f"echo '{_MARK}'\n{block}" for block in blocks)
     (folder / "script").write_text(f"set -euo pipefail\n{script}")
     (folder / "empty").mkdir()
@@ -71,7 +69,6 @@ def main(folder: Path, blocks: list[str], mirrors: list[str]) -> int:
         )
     printed = (folder / "out").read_text(errors="replace")
     (folder / "printed.json").write_text(json.dumps(printed.split(f"{_MARK}\n")[1:]))
-    (folder / "asked.json").write_text(json.dumps(asked))
     log = Path("/run/log")
     (folder / "log").write_text(log.read_text() if log.exists() else "")
     return done.returncode
@@ -91,22 +88,20 @@ def own_world(folder: Path, hosts: list[str]) -> None:
     subprocess.run(["mount", "--bind", str(folder / "hosts"), "/etc/hosts"], check=True)
 
 
-def serve(folder: Path, mirrors: list[str]) -> Mapping[str, list[str]]:
-    """The mirrors, each on an address of its own; gives the paths that each is asked for."""
+def serve(folder: Path, mirrors: list[str]) -> None:
+    """The mirrors, each on an address of its own."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "authority.pem")
-    asked: dict[str, list[str]] = {}
     for place, url in enumerate(mirrors, 2):
         host = urlsplit(url).hostname or ""
         root = folder / host
         write_index(root / urlsplit(url).path.strip("/"))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(host).configure_cert(context)
-        handler = functools.partial(Mirror, directory=str(root), asked=asked.setdefault(host, []))
+        handler = functools.partial(Mirror, directory=str(root))
         server = ThreadingHTTPServer((f"127.0.0.{place}", 443), handler)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    return asked
 
 
 def write_index(folder: Path) -> None:
@@ -121,14 +116,10 @@ def write_index(folder: Path) -> None:
 
 
 class Mirror(SimpleHTTPRequestHandler):
-    """Files of a folder; it notes what it is asked for."""
+    """Files of a folder, without a log."""
 
-    def __init__(self, *arguments: Any, asked: list[str], **more: Any) -> None:
-        self._asked = asked
-        super().__init__(*arguments, **more)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's signature
-        self._asked.append(self.path)
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's signature
+        """Nothing: the daemon's log says what there is to know."""
 
 
 def environment(folder: Path) -> dict[str, str]:

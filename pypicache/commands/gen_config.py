@@ -32,7 +32,7 @@ def gen_config(path: Path | None, folder: Path, *, force: bool) -> None:
     one of these changes. What was edited since it was written is left alone.
     """
     config = load_config(path)
-    from pypicache.generate.deployment import here  # noqa: PLC0415 - jinja2 isn't needed for --help
+    from pypicache.generate.deployment import here, make_cache  # noqa: PLC0415 - jinja2 isn't needed for --help
     from pypicache.generate.files import Skipped, generate  # noqa: PLC0415 - as above
     from pypicache.generate.folder import write_all  # noqa: PLC0415 - as above
     from pypicache.generate.steps import remarks, steps  # noqa: PLC0415 - as above
@@ -40,6 +40,7 @@ def gen_config(path: Path | None, folder: Path, *, force: bool) -> None:
     try:
         deployment = here(config, os.environ)
         found = list(generate(deployment))
+        make_cache(deployment)
         written = write_all(folder, [each for each in found if not isinstance(each, Skipped)], force=force)
     except PypicacheError as error:
         fail(error)

@@ -22,7 +22,8 @@ def init(file: Path | None, *, force: bool) -> None:
     """Write a commented configuration file.
 
     FILE is $PYPICACHE_CONFIG if that is set and ./pypicache.yaml otherwise: where the other commands look first. Only
-    its owner can read it. What is there already is left alone.
+    its owner can read it. What is there already is left alone. Below /etc/pypicache, it's the machine's own, with its
+    cache in /var/cache/pypicache.
     """
     from pypicache.generate.first import first_configuration  # noqa: PLC0415 - not needed for --help
     from pypicache.generate.writing import write  # noqa: PLC0415 - as above
@@ -30,7 +31,7 @@ def init(file: Path | None, *, force: bool) -> None:
     path = file or Path(os.environ.get("PYPICACHE_CONFIG") or "pypicache.yaml")
     shown = one_line(str(path), 1000)
     try:
-        write(path, first_configuration(), mode=MODE, replace=force)
+        write(path, first_configuration(system=_is_systems(path)), mode=MODE, replace=force)
     except FileExistsError:
         fail(f"{shown} is there already, and is left as it is: --force replaces it")
     except OSError as error:
@@ -46,6 +47,13 @@ def init(file: Path | None, *, force: bool) -> None:
         ]
     ):
         click.echo(line)
+
+
+def _is_systems(path: Path) -> bool:
+    """Whether the file is for the machine's own service: its cache is not in a home then."""
+    from pypicache.config.load import SYSTEM_FILE  # noqa: PLC0415 - YAML isn't needed for --help
+
+    return path.absolute().is_relative_to(SYSTEM_FILE.parent)
 
 
 def _is_found(path: Path) -> bool:

@@ -57,7 +57,8 @@ class Deployment:
     cache: Path
     """Where the cache is when no service says otherwise."""
     movable: bool
-    """Whether $CACHE_DIRECTORY moves it."""
+    """Whether the service has it in SYSTEM_CACHE instead, by $CACHE_DIRECTORY: not where it runs as a person, who would look
+    for it in their home."""
     home_of: str | None = None
     """Who owns the home that the program or the configuration is under; None: neither is under one."""
     group: str = SYSTEM_USER
@@ -150,15 +151,15 @@ def here(config: Config, env: Mapping[str, str]) -> Deployment:
         raise PypicacheError(
             "server.public_url: its path is more than a proxy passes on: letters, digits and . _ ~ + -"
         )
-    found = {} if home is None else _person(home)
+    person = {} if home is None else _person(home)
     return Deployment(
-        **found,
+        **person,
         command=command,
         configuration=path,
         text=path.read_text(encoding="utf-8-sig") if path else "",
         listen=server.listen,
-        cache=config.cache.dir,
-        movable=movable,
+        cache=_cache(config, env, home),
+        movable=movable and home is None,
         container_owner=(os.geteuid(), os.getegid()) if os.geteuid() else CONTAINER_OWNER,
         caller_home=Path(env.get("HOME") or "/root"),
         accounts=bool(config.admin.users) and path is not None,
@@ -168,6 +169,13 @@ def here(config: Config, env: Mapping[str, str]) -> Deployment:
         trusts_loopback=any(network.is_loopback for network in server.trusted_proxies),
         shutdown_timeout=server.shutdown_timeout,
     )
+
+
+def make_cache(deployment: Deployment) -> None:
+    """Make the directory of a cache in a home, as its owner: systemd gives a service only what is there. Raises OSError."""
+    home = deployment.home
+    if home and deployment.cache.is_relative_to(home) and home.stat().st_uid == os.geteuid():
+        deployment.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def program(argv0: str) -> tuple[str, ...]:
@@ -186,8 +194,16 @@ def home_above(places: Sequence[Path], env: Mapping[str, str]) -> Path | None:
     own = {Path(env["HOME"])} if env.get("HOME", "").startswith("/") else set()
     for place in places:
         for above in _homes(place, own):
-            return above
+            # Somebody may have said that their home is elsewhere; their commands look there.
+            return next((home for home in own if _same_owner(home, above)), above)
     return None
+
+
+def _same_owner(one: Path, other: Path) -> bool:
+    try:
+        return one.stat().st_uid == other.stat().st_uid
+    except OSError:
+        return False
 
 
 def _homes(place: Path, own: Iterable[Path]) -> Iterable[Path]:
@@ -208,8 +224,13 @@ def _person(home: Path) -> dict[str, Any]:
         ) from error
 
 
+def _cache(config: Config, env: Mapping[str, str], home: Path | None) -> Path:
+    """Where the cache is for whom the service runs as, who need not be whoever asks."""
+    others = {name: value for name, value in env.items() if name != "CACHE_DIRECTORY"}
+    return load(config.path, others | ({"HOME": str(home)} if home else {})).cache.dir
+
+
 def _is_movable(config: Config, env: Mapping[str, str]) -> bool:
     """Whether the cache follows $CACHE_DIRECTORY: asked of the configuration itself."""
     elsewhere = "/nowhere/else"
-    moved = load(config.path, {**env, "CACHE_DIRECTORY": elsewhere})
-    return moved.cache.dir == Path(elsewhere)
+    return load(config.path, {**env, "CACHE_DIRECTORY": elsewhere}).cache.dir == Path(elsewhere)

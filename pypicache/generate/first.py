@@ -48,10 +48,26 @@ _CHANGES: Final = (
 )
 
 
-def first_configuration() -> str:
-    """The text of the file."""
+_SYSTEM: Final = (
+    (
+        """\
+  # Where everything is kept. Left like this, it is $CACHE_DIRECTORY where systemd sets that. It must not be
+  # on a network file system: downloads are shared between processes by flock.
+  dir: ~/.cache/pypicache
+""",
+        """\
+  # Where everything is kept: where systemd makes it for the service, and where commands look for it then. It must
+  # not be on a network file system: downloads are shared between processes by flock.
+  dir: /var/cache/pypicache
+""",
+    ),
+)
+
+
+def first_configuration(*, system: bool = False) -> str:
+    """The text of the file; `system` for the machine's own service, below /etc."""
     text = example_path().read_text(encoding="utf-8")
-    for shipped, here in _CHANGES:
+    for shipped, here in (*_CHANGES, *(_SYSTEM if system else ())):
         assert shipped in text, shipped
         text = text.replace(shipped, here, 1)
     return text

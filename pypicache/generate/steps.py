@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from pypicache.generate.deployment import EXAMPLE_HOST, Deployment
-from pypicache.generate.terms import directory_below, streams
+from pypicache.generate.deployment import EXAMPLE_HOST, SYSTEM_CACHE, Deployment
+from pypicache.generate.terms import cache_directory, directory_below, streams
 
 
 def steps(deployment: Deployment, folder: Path, names: set[str]) -> Iterator[tuple[str, list[str]]]:
@@ -49,7 +49,7 @@ def _systemd(deployment: Deployment, at: object) -> Iterator[str]:
             if deployment.accounts and not _is_shared(deployment.configuration.parent):
                 given.insert(0, deployment.configuration.parent)
             yield f"chown {deployment.user}: {shlex.join(map(str, given))}"
-    if not deployment.movable:
+    if cache_directory(deployment) is None and not deployment.cache.is_dir():
         mode = "0710" if deployment.accel_group else "0700"
         yield f"install -d -o {deployment.user} -m {mode} {shlex.quote(str(deployment.cache))}"
     if deployment.log_file and directory_below(Path("/var/log"), deployment.log_file) is None:
@@ -61,6 +61,18 @@ def _systemd(deployment: Deployment, at: object) -> Iterator[str]:
 
 def remarks(deployment: Deployment) -> Iterator[str]:
     """What somebody should know before it runs."""
+    yield from _of_whose_it_is(deployment)
+    yield from _of_where_things_are(deployment)
+    if not deployment.public_url:
+        yield f"server.public_url isn't set: the proxies' files say {EXAMPLE_HOST} where the name belongs that clients use."
+    if not deployment.trusts_loopback:
+        yield "server.trusted_proxies lacks 127.0.0.1: behind TLS, absolute links (legacy JSON) would begin with http://."
+    privileged = [each.port for each in deployment.listen if each.port and each.port < _PRIVILEGED]
+    if privileged:
+        yield f"Port {privileged[0]} needs systemd's socket, or root: the service alone may not open it."
+
+
+def _of_whose_it_is(deployment: Deployment) -> Iterator[str]:
     if deployment.home_of == "root":
         yield (
             "The program or its configuration is root's own, so the service runs as root, without root's powers. For a user of "
@@ -69,20 +81,26 @@ def remarks(deployment: Deployment) -> Iterator[str]:
         )
     elif deployment.home_of:
         yield f"The program or its configuration is under {deployment.home}, so the service runs as {deployment.home_of}."
-    if deployment.configuration and deployment.configuration.is_relative_to("/tmp"):  # noqa: S108 - it's compared only
+
+
+def _of_where_things_are(deployment: Deployment) -> Iterator[str]:
+    if deployment.accel_group and deployment.home:
+        yield f"nginx can't read stored files under {deployment.home}: set cache.dir to {SYSTEM_CACHE}."
+    if deployment.configuration is None:
+        return
+    if deployment.configuration.is_relative_to("/tmp"):  # noqa: S108 - it's compared only
         yield "The configuration is under /tmp, which a systemd service of this kind can't see."
-    if deployment.accounts and deployment.configuration and _is_shared(deployment.configuration.parent):
+    if deployment.movable:
         yield (
-            f"Accounts (admin.users) change the configuration, so its directory must be the daemon's: move it out of "
-            f"{deployment.configuration.parent}, into one of its own."
+            f"cache.dir isn't set, and systemd has the cache in {SYSTEM_CACHE}: set it to that, so that commands such as "
+            "`pypicache cache` look there, too."
         )
-    if not deployment.public_url:
-        yield f"server.public_url isn't set: the proxies' files say {EXAMPLE_HOST} where the name belongs that clients use."
-    if not deployment.trusts_loopback:
-        yield "server.trusted_proxies lacks 127.0.0.1: behind TLS, absolute links (legacy JSON) would begin with http://."
-    privileged = [each.port for each in deployment.listen if each.port and each.port < _PRIVILEGED]
-    if privileged:
-        yield f"Port {privileged[0]} needs systemd's socket, or root: the service alone may not open it."
+    folder = deployment.configuration.parent
+    if deployment.accounts and (_is_shared(folder) or folder == deployment.home):
+        yield (
+            f"Accounts (admin.users) change the configuration, so its directory must be the daemon's to write, and {folder} "
+            "has more in it: move the file into a directory of its own."
+        )
 
 
 def _is_shared(directory: Path) -> bool:

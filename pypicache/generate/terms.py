@@ -34,6 +34,7 @@ def terms(deployment: Deployment) -> dict[str, Any]:
         "caddy_upstream": str(deployment.nearest).replace("unix:", "unix/", 1),
         "site": _site(deployment),
         "writable": _writable(deployment),
+        "cache_directory": cache_directory(deployment),
         "logs_directory": directory_below(_LOGS, deployment.log_file),
         "runtime_directory": next(
             filter(None, (directory_below(_RUN, each.unix) for each in deployment.listen)), None
@@ -61,6 +62,13 @@ def streams(listen: tuple[Listen, ...]) -> tuple[str, ...] | None:
     return tuple(found)
 
 
+def cache_directory(deployment: Deployment) -> str | None:
+    """The cache's directory relative to /var/cache, where systemd makes it (CacheDirectory=)."""
+    cache = deployment.system_cache
+    below = cache.is_relative_to(SYSTEM_CACHE.parent) and cache != SYSTEM_CACHE.parent
+    return str(cache.relative_to(SYSTEM_CACHE.parent)) if below else None
+
+
 def _exec_start(arguments: tuple[str, ...]) -> tuple[str, ...]:
     """The command line for systemd, which takes no program with quotes in its name, and looks for variables in argv[0]."""
     return ("/usr/bin/env", *arguments) if set(arguments[0]) & set("\"'\\$") else arguments
@@ -76,8 +84,9 @@ def directory_below(root: Path, path: Path | None) -> str | None:
 def _writable(deployment: Deployment) -> list[tuple[str, str]]:
     """The directories that the service writes to beside those that systemd makes for it, and why."""
     found = []
-    if not deployment.movable:
-        found.append((str(deployment.cache), "cache.dir. Make it: install -d -o USER -m 0700"))
+    if cache_directory(deployment) is None:
+        # Without the `-`, systemd says 226/NAMESPACE when it isn't there; with it, the daemon says what is missing.
+        found.append((f"-{deployment.cache}", "The cache. It must be there, and the user's own."))
     if deployment.accounts and deployment.configuration:
         found.append(
             (

@@ -23,7 +23,7 @@ def deployment(**facts: Any) -> Deployment:
         "configuration": None,
         "listen": (LOOPBACK,),
         "cache": Path("/root/.cache/pypicache"),
-        "movable": True,
+        "movable": "home" not in facts,
     }
     return Deployment(**{**usual, **facts})
 

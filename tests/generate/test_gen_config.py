@@ -44,7 +44,9 @@ def test_every_file_is_written_and_has_its_next_step(configured: Path) -> None:
     told = done.stdout.splitlines()
     assert "  cp gen-config/pypicache.service gen-config/pypicache.socket /etc/systemd/system/" in told
     assert "  cp gen-config/nginx-pypicache.conf /etc/nginx/conf.d/pypicache.conf" in told
-    # The configuration is in a home, so it's the owner's service.
+    # The configuration is in a home, so it's the owner's service, and its cache is where the owner's commands look.
+    assert f"ReadWritePaths=-{configured}/.cache/pypicache\n" in (folder / "pypicache.service").read_text()
+    assert stat.S_IMODE((configured / ".cache/pypicache").stat().st_mode) == 0o700
     assert f"-c {configured}/pypicache.yaml" in (folder / "pypicache.service").read_text()
     assert "ProtectHome=read-only" in (folder / "pypicache.service").read_text()
     assert stat.S_IMODE((folder / "docker/config/pypicache.yaml").stat().st_mode) == 0o600
@@ -141,20 +143,25 @@ def test_the_script_that_was_called_is_named_and_a_link_stays_one(tmp_path: Path
     assert program("/x/pypicache/__main__.py")[1:] == ("-m", "pypicache")
 
 
+SET = {"movable": False, "cache": Path("/var/cache/pypicache")}
+"""A cache.dir that is set."""
+
+
 @pytest.mark.parametrize(
     ("facts", "chown", "remark"),
     [
         ({}, None, None),
-        ({"configuration": Path("/etc/p/c")}, "chown pypicache: /etc/p/c", None),
+        ({"configuration": Path("/etc/p/c")}, "chown pypicache: /etc/p/c", "cache.dir isn't set"),
+        ({"configuration": Path("/etc/p/c"), **SET}, "chown pypicache: /etc/p/c", None),
         (
-            {"configuration": Path("/etc/p q/c"), "accounts": True},
+            {"configuration": Path("/etc/p q/c"), "accounts": True, **SET},
             "chown pypicache: '/etc/p q' '/etc/p q/c'",
             None,
         ),
         (
-            {"configuration": Path("/etc/c"), "accounts": True},
+            {"configuration": Path("/etc/c"), "accounts": True, **SET},
             "chown pypicache: /etc/c",
-            "move it out of /etc",
+            "/etc has more in it",
         ),
         (
             {"configuration": Path("/home/me/c"), "home": Path("/home/me"), "home_of": "me"},
@@ -162,21 +169,25 @@ def test_the_script_that_was_called_is_named_and_a_link_stays_one(tmp_path: Path
             "runs as me",
         ),
         ({"configuration": Path("/root/c"), "home": Path("/root"), "home_of": "root"}, None, "runs as root"),
-        ({"configuration": Path("/tmp/x/c")}, "chown pypicache: /tmp/x/c", "is under /tmp"),
+        ({"configuration": Path("/tmp/x/c"), **SET}, "chown pypicache: /tmp/x/c", "is under /tmp"),
         ({"listen": (Listen(port=80),)}, None, "Port 80 needs systemd's socket"),
         ({"movable": False, "cache": Path("/srv/c")}, None, None),
+        ({"home": Path("/home/me"), "home_of": "me", "accel_group": "w"}, None, "nginx can't read"),
     ],
 )
 def test_the_next_steps_give_the_service_what_it_needs_and_no_more(
     facts: dict[str, Any], chown: str | None, remark: str | None
 ) -> None:
-    of = deployment(**facts, public_url="http://x.example/", trusts_loopback=True)
+    of = deployment(
+        **{"cache": Path("/none/c"), **facts}, public_url="http://x.example/", trusts_loopback=True
+    )
     commands = dict(steps(of, Path("out"), set()))["systemd"]
     assert [line for line in commands if line.startswith("chown")] == ([chown] if chown else [])
-    assert [line for line in commands if line.startswith("install")] == (
-        [] if of.movable else ["install -d -o pypicache -m 0700 /srv/c"]
-    )
-    told = list(remarks(of))
+    made = [line for line in commands if line.startswith("install")]
+    mode = "0710" if of.accel_group else "0700"
+    ours = of.movable or of.cache == SET["cache"]
+    assert made == ([] if ours else [f"install -d -o {of.user} -m {mode} {of.cache}"])
+    told = [each for each in remarks(of) if not each.endswith("runs as me.") or of.accel_group is None]
     assert len(told) == (remark is not None)
     assert remark is None or remark in told[0]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pypicache.commands.init import _is_systems
 from pypicache.config.load import load
 from pypicache.config.schema import User
 from pypicache.config.secret import Secret
@@ -26,6 +27,16 @@ def test_what_is_written_is_the_defaults_and_an_account_for_this_machine(tmp_pat
     changed = replace(config, admin=shipped.admin, path=None, warnings=())
     changed = replace(changed, server=replace(config.server, trusted_proxies=()))
     assert changed == shipped
+
+
+def test_the_machines_own_has_its_cache_where_systemd_makes_it(tmp_path: Path) -> None:
+    """So that commands look there, too."""
+    path = tmp_path / "pypicache.yaml"
+    path.write_text(first_configuration(system=True))
+    for env in ({"HOME": "/root"}, {"HOME": "/root", "CACHE_DIRECTORY": "/elsewhere"}):
+        assert load(path, env).cache.dir == Path("/var/cache/pypicache")
+    assert _is_systems(Path("/etc/pypicache/pypicache.yaml"))
+    assert not _is_systems(Path("pypicache.yaml"))
 
 
 def test_it_goes_where_the_other_commands_look_first(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_paths_arrive_as_they_are_whatever_is_in_them(open_folder: Path, name: s
         == f'{before}"{path}/bin" -m pypicache serve -c "{path}/pypicache.yaml"'.replace("$", "$$")
     )
     writable = [value for name, value in facts if name == "ReadWritePaths"]
-    assert writable == [f"{path}/cache {path} {path}/logs"]
+    assert writable == [f"-{path}/cache {path} {path}/logs"]
 
 
 def test_the_service_notifies_is_watched_and_is_given_its_socket(tmp_path: Path) -> None:
@@ -144,8 +144,10 @@ def test_the_service_notifies_is_watched_and_is_given_its_socket(tmp_path: Path)
 
 def test_a_home_is_seen_by_its_owner_read_only() -> None:
     """After `uv tool install`, the program is in somebody's home, and nobody else can be sure to get there."""
-    own = text("pypicache.service", home=Path("/home/me"), home_of="me").splitlines()
-    assert {"User=me", "ProtectHome=read-only", "CacheDirectory=pypicache"} <= set(own)
+    cache = Path("/home/me/.cache/pypicache")
+    own = text("pypicache.service", home=Path("/home/me"), home_of="me", cache=cache).splitlines()
+    assert {"User=me", "ProtectHome=read-only", f"ReadWritePaths=-{cache}"} <= set(own)
+    assert not any(line.startswith("CacheDirectory=") for line in own)
     assert not any(line.startswith("ConfigurationDirectory=") for line in own)
     system = text("pypicache.service").splitlines()
     assert {"User=pypicache", "ProtectHome=yes", "ConfigurationDirectory=pypicache"} <= set(system)
@@ -160,7 +162,8 @@ def test_only_what_must_be_written_can_be() -> None:
 
     assert writable() == ["CacheDirectory=pypicache"]
     assert writable(accounts=True) == ["CacheDirectory=pypicache", "ReadWritePaths=/etc/pypicache"]
-    assert writable(movable=False, cache=Path("/srv/c")) == ["ReadWritePaths=/srv/c"]
+    assert writable(movable=False, cache=Path("/srv/c")) == ["ReadWritePaths=-/srv/c"]
+    assert writable(movable=False, cache=Path("/var/cache/p/q")) == ["CacheDirectory=p/q"]
     assert writable(log_file=Path("/var/log/p/x")) == ["CacheDirectory=pypicache", "LogsDirectory=p"]
     assert writable(log_file=Path("/var/log/x")) == ["CacheDirectory=pypicache", "ReadWritePaths=/var/log"]
 
