@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pypicache.commands.common import FAILED, SEARCH, aligned, config_option, fail, load_config
 from pypicache.errors import PypicacheError, one_line
+
+if TYPE_CHECKING:
+    from pypicache.generate.files import Generated, Skipped
+    from pypicache.generate.folder import Written
 
 
 @click.command(epilog=SEARCH)
@@ -46,22 +52,11 @@ def gen_config(path: Path | None, folder: Path, *, force: bool) -> None:
         fail(error)
     except OSError as error:
         fail(f"{one_line(str(error.filename or folder), 1000)} can't be written: {error.strerror or error}")
-    click.echo(f"{one_line(str(folder), 1000)}/")
-    states = {each.file.name: (each.state, each.file.what) for each in written}
-    rows = [
-        (f"  {each.name}", "-", each.why)
-        if isinstance(each, Skipped)
-        else (f"  {each.name}", *states[each.name])
-        for each in found
-    ]
-    for line in aligned(rows):
-        click.echo(line)
-    for what, commands in steps(deployment, folder, set(states)):
-        click.echo(f"\n{what}:")
-        for command in commands:
-            click.echo(f"  {command}")
-    for number, remark in enumerate(remarks(deployment)):
-        click.echo(("\n" if not number else "") + f"- {remark}")
+    _show(folder, found, written)
+    for what, commands in steps(deployment, folder, {each.file.name for each in written}):
+        click.echo("\n".join([f"\n{what}:", *(f"  {command}" for command in commands)]))
+    if told := list(remarks(deployment)):
+        click.echo("\n".join(["", *(f"- {remark}" for remark in told)]))
     edited = [each.file.name for each in written if each.state == "edited"]
     if edited:
         click.echo(
@@ -69,3 +64,12 @@ def gen_config(path: Path | None, folder: Path, *, force: bool) -> None:
             err=True,
         )
         sys.exit(FAILED)
+
+
+def _show(folder: Path, found: Sequence[Generated | Skipped], written: Sequence[Written]) -> None:
+    """A line for each file: what became of it, and what it is for."""
+    click.echo(f"{one_line(str(folder), 1000)}/")
+    states = {each.file.name: each.state for each in written}
+    rows = [(f"  {each.name}", states.get(each.name, "-"), each.what) for each in found]
+    for line in aligned(rows):
+        click.echo(line)

@@ -54,7 +54,8 @@ class Skipped:
     """One that this configuration has no use for."""
 
     name: str
-    why: str
+    what: str
+    """Why."""
 
 
 def generate(deployment: Deployment) -> Iterator[Generated | Skipped]:
