@@ -46,7 +46,7 @@ from pypicache.store.key import own_key
 from pypicache.store.links import LinkStore
 from pypicache.store.lists import ListStore
 from pypicache.web.front import Front
-from pypicache.web.hot import Repeats
+from pypicache.web.repeats import Repeats
 from pypicache.wiring import Shared, Wired, wire
 
 RENDERINGS = 48 << 20

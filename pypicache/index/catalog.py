@@ -21,7 +21,7 @@ import msgspec
 from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.events import Observer, PageServedStale
 from pypicache.index.entry import Entry, Outcome, Page, Standing
-from pypicache.index.lease import Lease
+from pypicache.index.page_lease import PageLeases
 from pypicache.index.popularity import Popularity
 from pypicache.index.shelf import PAGES, Shelf
 from pypicache.index.tasks import Tasks
@@ -69,6 +69,8 @@ class Catalog:
         self._flights: dict[ProjectName, asyncio.Task[Entry]] = {}
         self._tasks = Tasks()
         self._popularity = Popularity()
+        self.leases = PageLeases(index=index, shelf=self._shelf, windows=windows, offline=offline)
+        """How long what is held is the answer, and nobody is to be asked."""
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -113,26 +115,6 @@ class Catalog:
         """What is known of the project's page, and what would be done with it now; nobody is asked."""
         entry = await self._shelf.entry(project)
         return entry, self._assess(project, entry)
-
-    def lease(self, project: ProjectName, page: Page | None, *, revalidate: bool = False) -> Lease | None:
-        """How long this page (None: "no such project") is the answer and nobody is to be asked; None when it isn't even now."""
-        entry = self._shelf.at_hand(project)
-        if entry is None or entry.page_digest != (None if page is None else page.digest):
-            return None
-        if page is not None and page.checked_at != entry.checked_at:
-            return None  # it has been confirmed since: whoever asks next is told another age
-        if page is not None and entry.denied_at is not None and not self._offline:
-            return None
-        since, until = freshness.undisturbed(
-            checked_at=entry.checked_at,
-            asked_at=entry.asked_at,
-            windows=self._windows,
-            jitter=self._jitter(project),
-            absent=page is None,
-            revalidate=revalidate,
-            offline=self._offline,
-        )
-        return Lease(since, until, ((self._shelf.at_hand, project, entry),))
 
     async def standing(self, project: ProjectName) -> Standing:
         """What is remembered of the project; nobody is asked."""

@@ -22,6 +22,7 @@ from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.facts import Facts, can_have_sidecar
 from pypicache.index.lease import Lease
 from pypicache.index.library import Library
+from pypicache.index.link_lease import LinkLeases
 from pypicache.index.locate import SIDECAR, Located, sidecar_of
 from pypicache.index.locator import Locator
 from pypicache.index.lru import ByteLRU
@@ -74,6 +75,8 @@ class Index:
         self.at_hand = self._renderer.at_hand
         self._notes = Notes(index=name, links=links, facts=facts, tasks=self._tasks, clock=clock)
         self._locator = Locator(index=name, catalog=catalog, offload=offload, remember=self._notes.keep)
+        leases = LinkLeases(notes=self._notes, locator=self._locator, facts=facts, library=library)
+        self.link_lease = leases.of
 
     async def __aenter__(self) -> Self:
         await self._catalog.__aenter__()
@@ -125,7 +128,7 @@ class Index:
 
     def lease(self, page: Page, *, revalidate: bool = False) -> Lease | None:
         """How long the same request gets this page; see `Serving.lease`."""
-        lease = self._catalog.lease(page.project, page, revalidate=revalidate)
+        lease = self._catalog.leases.of_page(page, revalidate=revalidate)
         learned = self._facts.at_hand(page.project)
         if lease is None or learned is None or learned.data != page.facts:
             return None
@@ -133,7 +136,7 @@ class Index:
 
     def denial(self, project: ProjectName, *, revalidate: bool = False) -> Lease | None:
         """How long the same request is told that there is no such project; see `Serving.denial`."""
-        return self._catalog.lease(project, None, revalidate=revalidate)
+        return self._catalog.leases.of_denial(project, revalidate=revalidate)
 
     # Files
 

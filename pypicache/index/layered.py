@@ -21,12 +21,12 @@ through any outage. It merges nothing, so what one page says of other indexes (P
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from pypicache.errors import FileNotFound, ProjectNotFound, UpstreamError, UpstreamTimeout
 from pypicache.events import LayerSilent, Observer, Shadowed
+from pypicache.index import layered_lease
 from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.lease import Lease
 from pypicache.index.locate import SIDECAR
@@ -160,30 +160,21 @@ class LayeredIndex:
         return next((made for made in found if made is not None), None)
 
     def lease(self, page: Page, *, revalidate: bool = False) -> Lease | None:
-        """How long the same request gets this page: while its layer gives it, and those before deny the project."""
-        good = Lease(-math.inf, math.inf, ())
-        for member in self.asked(page.project):
-            ours = page.index in member.leaves
-            lease = (
-                member.lease(page, revalidate=revalidate)
-                if ours
-                else member.denial(page.project, revalidate=revalidate)
-            )
-            if lease is None:
-                return None
-            good &= lease
-            if ours:
-                return good
-        return None
+        """How long the same request gets this page; see `Serving.lease`."""
+        return layered_lease.of_page(self.asked(page.project), page, revalidate=revalidate)
 
     def denial(self, project: ProjectName, *, revalidate: bool = False) -> Lease | None:
-        """How long the same request is told that there is no such project: while all who may be asked deny it."""
-        good = Lease(-math.inf, math.inf, ())
-        for member in self.asked(project):
-            if (lease := member.denial(project, revalidate=revalidate)) is None:
-                return None
-            good &= lease
-        return good
+        """How long the same request is told that there is no such project."""
+        return layered_lease.of_denial(self.asked(project), project, revalidate=revalidate)
+
+    def link_lease(self, path: tuple[str, ...], sha256: str) -> Lease | None:
+        """How long the link leads to the stored file of that digest; see `Serving.link_lease`."""
+        known = {member.recorded(each) for member in self._members.values() for each in _links(path)} - {None}
+        if len(known) != 1 or (project := known.pop()) is None:
+            return None  # others would be looked for first
+        return layered_lease.of_link(
+            self.asked(project), project, lambda member: member.link_lease(path, sha256)
+        )
 
     async def open_file(self, path: tuple[str, ...], project: ProjectName | None = None) -> Opened:
         """The file (or sidecar) at that path, from the layer that answers for its project. See `Serving.open_file`."""

@@ -55,6 +55,10 @@ class Library:
         blob = self._store.open(sha256, size) if sha256 else None
         return Stored(blob) if blob is not None else None
 
+    def glance(self, sha256: str) -> object:
+        """What tells the stored file of that digest from another one in its place; None when there is none. It counts as a use."""
+        return self._store.glance(sha256)
+
     def joined(self, file: File) -> Reader | None:
         """A reader of the download in flight, if there is one."""
         transfer = self._transfers.get(key_of(file))

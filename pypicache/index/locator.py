@@ -14,6 +14,7 @@ import msgspec
 from pypicache.errors import Denied, FileNotFound, ProjectNotFound, UpstreamError
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Outcome, Page
+from pypicache.index.lease import Lease
 from pypicache.index.locate import SIDECAR, Located, find, project_of_path
 from pypicache.index.lru import ByteLRU
 from pypicache.offload import Offload
@@ -74,6 +75,17 @@ class Locator:
         if failure is not None:
             raise failure
         raise FileNotFound(f"{self._index} has no file {path[-1]} at that path")
+
+    def known(self, project: ProjectName, path: tuple[str, ...]) -> tuple[Lease, File] | None:
+        """The file at that path as memory knows it, which may be handed out, and how long that is so.
+
+        None when it isn't known without looking on the page.
+        """
+        found = self._catalog.leases.of_held(project)
+        located = None if found is None else self._located.get((found[1], path))
+        if found is None or located is None or located.refusal is not None:
+            return None
+        return found[0], located.file
 
     async def _recorded(
         self, path: tuple[str, ...], records: Sequence[LinkRecord]

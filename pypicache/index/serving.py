@@ -66,6 +66,13 @@ class Serving(Protocol):
         """How long it is "no such project", without anyone being asked; None: don't count on it."""
         ...
 
+    def link_lease(self, path: tuple[str, ...], sha256: str) -> Lease | None:
+        """How long the link at that path leads to the stored file, or sidecar, of that digest, as it did just now.
+
+        None: don't count on it.
+        """
+        ...
+
     async def open_file(self, path: tuple[str, ...], project: ProjectName | None = None) -> Opened:
         """The file (or sidecar) that is linked at that path: decoded segments below `packages/`.
 

@@ -129,6 +129,13 @@ class BlobStore(Protocol):
         """
         ...
 
+    def glance(self, sha256: str) -> object:
+        """What tells the blob from another one in its place, and counts as a use of it; None when it isn't there.
+
+        For somebody who holds a copy of what it had when it was opened. A microsecond or two: one stat.
+        """
+        ...
+
     async def spool(self, key: str, size: int | None, *, resume: bool = False) -> Spool:
         """The spool for the download called `key`, claimed, with space reserved.
 

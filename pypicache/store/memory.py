@@ -55,6 +55,14 @@ class MemoryBlobStore:
         self._blobs[sha256] = (held, self._now())
         return FileBlob(sha256, held.size, os.dup(held.fileno()))
 
+    def glance(self, sha256: str) -> object:
+        """What tells it from another; see `BlobStore.glance`."""
+        if sha256 not in self._blobs:
+            return None
+        held, _ = self._blobs[sha256]
+        self._blobs[sha256] = (held, self._now())
+        return id(held)
+
     async def spool(self, key: str, size: int | None, *, resume: bool = False) -> FileSpool:  # noqa: ARG002 - nothing outlives its writer here
         """A fresh spool; see `BlobStore.spool`."""
         if key in self._spools:

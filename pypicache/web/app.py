@@ -29,12 +29,12 @@ from pypicache.web.errors import RETRY_AFTER, UNKEPT, plain, response_to
 from pypicache.web.files import Files
 from pypicache.web.gate import Gate
 from pypicache.web.headers import VARY, joined
-from pypicache.web.hot import Repeats
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.web.pages import Pages
 from pypicache.web.record import BROKEN
 from pypicache.web.reload import Reload
+from pypicache.web.repeats import Repeats
 from pypicache.web.request import Request
 from pypicache.web.sender import finish
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
+from functools import partial
 
 from aiohttp import hdrs, web
 
 from pypicache.index.ahead import Ahead
+from pypicache.index.entry import Outcome
 from pypicache.index.locate import SIDECAR
 from pypicache.index.lru import ByteLRU
 from pypicache.index.reader import Content
-from pypicache.index.rendering import compress
+from pypicache.index.rendering import Rendering, compress
 from pypicache.index.serving import Opened, Serving
 from pypicache.rules import ranges
 from pypicache.rules.conditional import not_modified
@@ -20,7 +22,7 @@ from pypicache.simple.negotiate import negotiate_coding
 from pypicache.web import accel
 from pypicache.web.errors import plain
 from pypicache.web.headers import IMMUTABLE, REVALIDATE, cache_status, joined
-from pypicache.web.request import note_mirror
+from pypicache.web.request import Repeatable, Request, note_mirror
 from pypicache.web.sender import read_small, send
 
 FILE_TYPE = "application/octet-stream"
@@ -41,6 +43,9 @@ WORTH_READING = 256 << 10
 PACKED = 4 << 20
 """Bytes of compressed sidecars held in memory."""
 
+HELD = 16 << 20
+"""Bytes of small answers held in memory, for those who ask for them again in the same words (`hot`)."""
+
 
 class Files:
     """Answers requests for files. `ahead` is what fetches pages ahead, with the indexes where that is wanted."""
@@ -58,6 +63,7 @@ class Files:
         self._ahead = ahead
         self._accel = accel
         self._packed_sidecars: ByteLRU[str, bytes] = ByteLRU(PACKED)
+        self._held: ByteLRU[str, Rendering] = ByteLRU(HELD)
 
     async def file(self, request: web.BaseRequest, name: str, path: tuple[str, ...]) -> web.StreamResponse:
         """The file, or the part of it that the client asks for."""
@@ -90,6 +96,7 @@ class Files:
             await opened.content.suspect()
             raise
         else:
+            self._offer(request, index, path, opened, answer)
             return answer
         finally:
             note_mirror(request, opened.content.origin)
@@ -126,6 +133,37 @@ class Files:
             headers["Content-Encoding"] = coding
             return web.Response(body=await self._packed(opened, size, coding), headers=headers)
         return web.Response(body=await read_small(opened.content, 0, size, self._disk), headers=headers)
+
+    def _offer(
+        self,
+        request: web.BaseRequest,
+        index: Serving,
+        path: tuple[str, ...],
+        opened: Opened,
+        answer: web.StreamResponse,
+    ) -> None:
+        """Let the answer be given again, if it is a small one out of the cache."""
+        sha256, etag = opened.content.sha256, answer.headers.get(hdrs.ETAG)
+        if (
+            not isinstance(request, Request)
+            or request.head is None
+            or not isinstance(answer, web.Response)
+            or opened.outcome is not Outcome.HIT
+            or opened.collapsed
+            or sha256 is None
+            or etag is None
+            or (lease := index.link_lease(path, sha256)) is None
+        ):
+            return
+        if not answer.body:
+            request.repeatable = Repeatable(lease, None, None)
+            return
+        key = f"{etag} {answer.headers.get(hdrs.CONTENT_RANGE)}"
+        if self._held.get(key) is None:
+            assert isinstance(answer.body, bytes | bytearray)
+            body = bytes(answer.body)
+            self._held.put(key, Rendering(body, etag, ""), len(body))
+        request.repeatable = Repeatable(lease, partial(self._held.get, key), None)
 
     async def _look_ahead(self, index: Serving, opened: Opened) -> None:
         """Have the pages asked for that the client will want next."""

@@ -22,143 +22,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import time
-from collections.abc import Callable, Sequence
-from email.utils import formatdate
+from collections.abc import Sequence
 from typing import Any
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from pypicache.events import Answered
-from pypicache.index.lru import ByteLRU
 from pypicache.web.outlet import unsent
 from pypicache.web.pace import PACE, Watch
 from pypicache.web.punctual import Punctual
-from pypicache.web.record import record_of
-from pypicache.web.request import Repeatable, Request
+from pypicache.web.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
 LONGEST = 4096
 """Bytes of a head that is kept; installers' have less than a thousand."""
 
-MEMORY = 8 << 20
-"""Bytes of heads and what belongs to them. Bodies aren't counted: they are held elsewhere, and only looked up."""
-
-_OBJECTS = 1500
-"""About what an entry's objects weigh beside its bytes."""
-
-_UNUSUAL = (hdrs.EXPECT, hdrs.UPGRADE, hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING, "X-Request-Id")
-"""What a request mustn't have, to be kept: the last one since it is another one each time."""
-
-_REMADE = {hdrs.DATE, hdrs.AGE, "X-Request-Id"}
-"""What a response has of its own each time."""
-
 COPIED = 256 << 10
 """Bytes of a body from which on only transports that keep a reference to it, and copy nothing, are handed all of it."""
-
-
-class Prepared:
-    """An answer, ready to be sent again."""
-
-    __slots__ = (
-        "_body",
-        "_fixed",
-        "_head",
-        "_head_from",
-        "_head_until",
-        "_lease",
-        "_since",
-        "forwarded",
-        "record",
-    )
-
-    def __init__(self, request: Request, response: web.StreamResponse, repeatable: Repeatable) -> None:
-        self._lease = repeatable.lease
-        self._body = None if request.method == hdrs.METH_HEAD else repeatable.body
-        self._since = repeatable.confirmed_at
-        self.record = record_of(request, response, 0.0)
-        self.forwarded = tuple(request.headers.getall("X-Forwarded-For", ()))
-        kept = {name: text for name, text in response.headers.items() if name not in _REMADE}
-        lines = "".join(f"{name}: {text}\r\n" for name, text in kept.items())
-        self._fixed = f"HTTP/1.1 {response.status} {response.reason}\r\n{lines}"
-        self._head = b""
-        self._head_from = math.inf
-        self._head_until = -math.inf
-
-    @property
-    def weight(self) -> int:
-        """What it costs to keep, in bytes."""
-        return 2 * len(self._fixed) + _OBJECTS
-
-    def parts(self, now: float) -> tuple[bytes, bytes] | None:
-        """Head and body, as they are to be sent at that time; None when the answer holds no longer."""
-        body = b""
-        if not self._lease.holds(now):
-            return None
-        if self._body is not None:
-            if (made := self._body()) is None:
-                return None
-            body = made.body
-        if not self._head_from <= now < self._head_until:
-            self._remake(now)
-        return self._head, body
-
-    def _remake(self, now: float) -> None:
-        """Say in the head what time it is: right until the second, or the page's age, changes."""
-        text = f"{self._fixed}Date: {formatdate(now, usegmt=True)}\r\n"
-        until = math.floor(now) + 1.0
-        if (since := self._since) is not None:
-            passed = max(0, int(now - since))
-            text += f"Age: {passed}\r\n"
-            until = min(until, since + passed + 1)
-        self._head = f"{text}\r\n".encode()
-        self._head_from, self._head_until = now, until
-
-
-class Repeats:
-    """Prepared answers by the heads of their requests: a bounded number, those used last."""
-
-    def __init__(self, *, clock: Callable[[], float], memory: int = MEMORY) -> None:
-        self.clock = clock
-        self._held: ByteLRU[bytes, Prepared] = ByteLRU(memory)
-        self.find = self._held.get
-        """The answer that was given to a request of that head, if it is kept; whether it holds, it says itself."""
-        self.drop = self._held.drop
-        """Keep it no longer."""
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def keep(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        """Keep the answer that the request was given, if it may be given again."""
-        if (
-            isinstance(request, Request)
-            and request.head is not None
-            and request.repeatable is not None
-            and not request.guarded  # each time, the gate looks at who asks
-            and _usual(request)
-            and _framed(response)
-        ):
-            prepared = Prepared(request, response, request.repeatable)
-            self._held.put(request.head, prepared, len(request.head) + prepared.weight)
-
-
-def _usual(request: Request) -> bool:
-    return (
-        request.version == HttpVersion11
-        and request.keep_alive
-        and request.headers.get(hdrs.CONNECTION, "keep-alive").lower() == "keep-alive"
-        and not any(name in request.headers for name in _UNUSUAL)
-    )
-
-
-def _framed(response: web.StreamResponse) -> bool:
-    """Whether the client knows where it ends, and the connection stays."""
-    length = hdrs.CONTENT_LENGTH in response.headers or response.status == 304  # noqa: PLR2004 - Not Modified
-    return length and bool(response.keep_alive) and hdrs.CONNECTION not in response.headers
 
 
 class Repeating(web.Server):

@@ -37,8 +37,16 @@ FILE = File(
 class House:
     """Indexes over scripted mirrors, by name."""
 
-    def __init__(self, stack: AsyncExitStack, library: Library, links: LinkStore, clock: ManualClock) -> None:
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        blobs: MemoryBlobStore,
+        library: Library,
+        links: LinkStore,
+        clock: ManualClock,
+    ) -> None:
         self._stack, self._library, self._links = stack, library, links
+        self.blobs = blobs
         self.clock = clock
         self.store = DictPages()
         self.facts: dict[str, Facts] = {}
@@ -96,10 +104,10 @@ class House:
 @pytest.fixture
 async def house(tmp_path: Path, clock: ManualClock) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
-        blobs = await stack.enter_async_context(MemoryBlobStore())
+        blobs = await stack.enter_async_context(MemoryBlobStore(now=clock))
         links = await stack.enter_async_context(LinkStore(tmp_path))
         library = await stack.enter_async_context(Library(store=blobs, observer=Recorder()))
-        yield House(stack, library, links, clock)
+        yield House(stack, blobs, library, links, clock)
 
 
 async def test_it_ends_before_the_page_is_to_be_refreshed(house: House) -> None:

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from pypicache.events import Answered
 from pypicache.index.lease import Lease
 from pypicache.index.rendering import Rendering
-from pypicache.web.hot import COPIED, LONGEST, Repeats, Shortcut
+from pypicache.web.hot import COPIED, LONGEST, Shortcut
 from pypicache.web.limits import Limits
 from pypicache.web.pace import Pace
+from pypicache.web.repeats import Repeats
 from pypicache.web.request import Repeatable, Request
 from pypicache.web.server import Protocol, Server
 from tests.clock import EPOCH, ManualClock
