@@ -19,7 +19,7 @@ from pypicache.errors import one_line
 from pypicache.index.entry import Entry
 from pypicache.index.facts import Fact
 from pypicache.store import soundness
-from pypicache.store.blobfiles import Damage
+from pypicache.store.inspection import Damage
 from pypicache.store.usage import SHARDS
 
 
@@ -87,7 +87,7 @@ class Verifying:
         keeper = self._stores.blobs.keeper
         self._take("link", soundness.links(self._stores.root, self._link), self._set_aside)
         self._take("list", soundness.lists(self._stores.root), self._set_aside)
-        self._take("stray", keeper.strays(), keeper.files.set_aside)
+        self._take("stray", keeper.strays(), keeper.inspection.set_aside)
 
     def _link(self) -> None:
         self._links += 1

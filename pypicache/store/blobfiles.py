@@ -1,4 +1,4 @@
-"""Stored files by name: where each is, and every way in which one comes, is judged, and goes.
+"""Stored files by name: where each is, and every way in which one comes, is used, and goes.
 
 A blob is `blobs/sha256/ab/cd/<64 digits>`. Its modification time is when it was last used, its access time its *credit*
 (`rules.eviction`): what is known of a file's use is in the file, and survives the process. Both are set outright; the reads
@@ -13,42 +13,23 @@ All of it blocks. It may not import anything of the package but errors, rules.ev
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import hashlib
 import os
 import re
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pypicache.errors import StoreError
 from pypicache.rules.eviction import Candidate, bounded_credit, credit_after
-from pypicache.store.files import entries, hash_into, open_plain, same_file, store_error, sync_directory
+from pypicache.store.files import entries, open_plain, same_file, store_error, sync_directory
 from pypicache.store.quarantine import Quarantine
 from pypicache.store.sharing import Sharing
-from pypicache.store.usage import SHARDS, Usage
+from pypicache.store.usage import Usage
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-_SHARD = re.compile(r"[0-9a-f]{2}")
-
-_AT_A_TIME = 8 << 20
-_LATELY = 3600.0
-"""Seconds after whose last use a file that was only hashed leaves the page cache."""
-
-_DAMAGED = {errno.EIO, getattr(errno, "EUCLEAN", errno.EIO), errno.EBADMSG, errno.EOVERFLOW}
-"""What reading fails with where the disk or the file system is damaged. All else (no descriptors) says nothing of the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Something below `blobs/` that isn't a file whose bytes hash to its name."""
-
-    path: Path
-    why: str
+DIRECTORY = re.compile(r"[0-9a-f]{2}")
 
 
 class BlobFiles:
@@ -114,7 +95,7 @@ class BlobFiles:
 
     def scan(self, shard: int) -> Iterator[Candidate]:
         """Every blob whose digest begins with these two digits, in no order. Follows no links; skips what goes meanwhile."""
-        for directory, prefix in self._directories(shard):
+        for directory, prefix in self.directories(shard):
             for entry in entries(directory, depth=1):
                 if SHA256.fullmatch(entry.name) and entry.name.startswith(prefix):
                     with contextlib.suppress(OSError):
@@ -134,38 +115,12 @@ class BlobFiles:
             sums.counted_blobs(shard, size=sum(each.size for each in found), count=len(found))
         return found
 
-    def strays(self, shard: int | None = None) -> Iterator[Damage]:
-        """What isn't a blob's file or a directory for some: of a shard, or above all shards when that is None."""
-        top = self.directory if shard is None else self.directory / f"{shard:02x}"
-        if top.is_symlink():
-            return  # it is one itself
-        for entry in entries(top, depth=1):
-            if not (_SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)):
-                yield Damage(Path(entry.path), "no such thing is kept there")
-        for directory, prefix in self._directories(shard) if shard is not None else ():
-            for entry in entries(directory, depth=1):
-                if not (SHA256.fullmatch(entry.name) and entry.name.startswith(prefix)):
-                    yield Damage(Path(entry.path), "no such thing is kept there")
-                elif not entry.is_file(follow_symlinks=False):
-                    yield Damage(
-                        Path(entry.path), "a link, a directory, a FIFO or a device stood in its place"
-                    )
-
-    def _directories(self, shard: int) -> Iterator[tuple[str, str]]:
+    def directories(self, shard: int) -> Iterator[tuple[str, str]]:
         """The directories in which a shard's blobs are, each with what their names begin with; none that is a link."""
         top = self.directory / f"{shard:02x}"
         for entry in entries(top, depth=1) if not top.is_symlink() else ():
-            if _SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            if DIRECTORY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 yield entry.path, top.name + entry.name
-
-    def names(self, place: int) -> list[str]:
-        """The digests, as far as file names say, in the place of these four digits."""
-        prefix = f"{place:04x}"
-        top = self.directory / prefix[:2]
-        if top.is_symlink() or (top / prefix[2:]).is_symlink():
-            return []
-        found = (entry.name for entry in entries(top / prefix[2:], depth=1))
-        return [name for name in found if SHA256.fullmatch(name) and name.startswith(prefix)]
 
     # Use
 
@@ -216,64 +171,6 @@ class BlobFiles:
             return None
         except OSError as error:
             raise store_error("the cache can't delete a file", error) from error
-
-    # Judging
-
-    def judge(
-        self, sha256: str, *, repair: bool = True, stop: threading.Event | None = None
-    ) -> Damage | None:
-        """Hash the blob; what is wrong with it, None when it is fine, or gone, or `stop` was set before the end.
-
-        With `repair`, what is wrong is set aside, so that the file is fetched again when somebody asks for it.
-        """
-        path = self.path(sha256)
-        try:
-            found = open_plain(path)
-        except OSError as error:
-            if error.errno not in _DAMAGED:
-                return None
-            found = f"it can't be opened: {error.strerror}"
-        if isinstance(found, str):
-            damage = Damage(path, found)
-            if repair:
-                self.set_aside(damage)
-            return damage
-        fd, status = found
-        try:
-            why = _hash(fd, status.st_size, sha256, stop)
-            if self._now() - status.st_mtime > _LATELY:
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-            if why is None or not same_file(path, fd):
-                return None
-            damage = Damage(path, why)
-            if repair:
-                self.set_aside(damage)
-            return damage
-        finally:
-            os.close(fd)
-
-    def set_aside(self, damage: Damage) -> None:
-        """Move it to the quarantine; what can't be moved stays."""
-        with contextlib.suppress(OSError):
-            self._quarantine.take(damage.path)
-            self._quarantine.trim()
-        with contextlib.suppress(ValueError):  # a stray above all shards is of none
-            self.count(int(damage.path.relative_to(self.directory).parts[0], 16) % SHARDS)
-
-
-def _hash(fd: int, size: int, sha256: str, stop: threading.Event | None) -> str | None:
-    """What is wrong with the open blob; None when nothing is, or when it isn't known."""
-    hasher = hashlib.sha256()
-    try:
-        for start in range(0, size, _AT_A_TIME):
-            if stop is not None and stop.is_set():
-                return None
-            hash_into(hasher, fd, start, min(start + _AT_A_TIME, size))
-    except OSError as error:
-        return f"it can't be read: {error.strerror}" if error.errno in _DAMAGED else None
-    except StoreError:
-        return "it was cut short while it was read"
-    return None if hasher.hexdigest() == sha256 else "its bytes are not those of its name"
 
 
 def _plain_size(path: Path) -> int | None:

@@ -35,11 +35,12 @@ from pypicache.errors import StoreError
 from pypicache.events import BlobEvicted, Observer
 from pypicache.rules.eviction import Limits
 from pypicache.store import journal, parts
-from pypicache.store.blobfiles import SHA256, Damage
+from pypicache.store.blobfiles import SHA256
 from pypicache.store.blobs import Blob, BlobInfo, Spool
 from pypicache.store.evictor import Gone
 from pypicache.store.fileblob import FileBlob
 from pypicache.store.files import open_plain, store_error
+from pypicache.store.inspection import Damage
 from pypicache.store.keeper import Keeper
 from pypicache.store.partial import FilePartial
 from pypicache.store.spool import FileSpool

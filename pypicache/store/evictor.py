@@ -38,6 +38,9 @@ SAMPLE = 4096
 
 PATIENCE = 20.0
 
+DEAR = 0.5
+"""Seconds of a pass: where one takes longer and finds nothing that may go, the next isn't made at once."""
+
 Why = Literal["size", "age", "quota"]
 
 
@@ -76,7 +79,7 @@ class Evictor:
         self._pool: list[Candidate] = []
         self._found: list[Candidate] = []
         self._left: list[int] = []
-        self._began = self._ended = float("-inf")
+        self._began = self._ended = self._barren_until = float("-inf")
         self.spared: Callable[[Candidate], bool] = lambda _: False
         """What stays, whatever happens; asked in any thread."""
 
@@ -90,6 +93,8 @@ class Evictor:
         with self._lock:
             self._uses.flush()
             self._drop_remains(need)
+            if time.monotonic() < self._barren_until:
+                return 0
             fresh = False
             count = 0
             while need() > 0 and (most is None or count < most):
@@ -100,6 +105,8 @@ class Evictor:
                     break
                 else:
                     fresh = not self._left
+            if fresh and (took := self._ended - self._began) > DEAR and need() > 0:
+                self._barren_until = time.monotonic() + PATIENCE * took
             return count
 
     def evict(self, candidates: Sequence[Candidate], why: Why) -> int:

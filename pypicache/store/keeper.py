@@ -22,10 +22,11 @@ from typing import Self
 
 from pypicache.rules.eviction import Candidate, Limits
 from pypicache.store import parts
-from pypicache.store.blobfiles import SHA256, BlobFiles, Damage
+from pypicache.store.blobfiles import SHA256, BlobFiles
 from pypicache.store.evictor import Evictor, Gone
 from pypicache.store.files import private_directory
 from pypicache.store.holdings import count_links
+from pypicache.store.inspection import Damage, Inspection
 from pypicache.store.quarantine import Quarantine
 from pypicache.store.room import Room
 from pypicache.store.root import prepare_root
@@ -78,6 +79,7 @@ class Keeper:
         self.files = BlobFiles(
             root, usage=self.usage, quarantine=self.quarantine, sharing=self.sharing, now=now
         )
+        self.inspection = Inspection(self.files, quarantine=self.quarantine, now=now)
         self.uses = Uses(self.files, now=now)
         self.evictor = Evictor(
             files=self.files,
@@ -136,14 +138,14 @@ class Keeper:
     def verify(
         self, sha256: str, *, repair: bool = False, stop: threading.Event | None = None
     ) -> Damage | None:
-        """Hash the blob; see `BlobFiles.judge`."""
-        return self.files.judge(sha256, repair=repair, stop=stop)
+        """Hash the blob; see `Inspection.judge`."""
+        return self.inspection.judge(sha256, repair=repair, stop=stop)
 
     def strays(self) -> Iterator[Damage]:
         """Whatever below `blobs/` isn't a blob's file by its name and kind."""
-        yield from self.files.strays()
+        yield from self.inspection.strays()
         for shard in range(SHARDS):
-            yield from self.files.strays(shard)
+            yield from self.inspection.strays(shard)
 
     def totals(self) -> Totals:
         """What the sums say, at once; exact after a pass, or `count`."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import platform
 import sys
@@ -19,8 +20,8 @@ import threading
 from collections.abc import Iterator
 
 from pypicache.rules.scrub import PLACES
-from pypicache.store.blobfiles import Damage
 from pypicache.store.files import replace_file
+from pypicache.store.inspection import Damage
 from pypicache.store.keeper import Keeper
 
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "ppc64le": 273, "s390x": 282}
@@ -46,23 +47,26 @@ class Scrub:
         """Look through so many places; what was wrong there, and is set aside now. Less of it after `stop`."""
         be_idle()
         found: list[Damage] = []
-        for number in range(place, place + count):
-            if self.stop.is_set():
-                return found
-            found += self._look(number % PLACES)
+        for number, shard in itertools.groupby(range(place, place + count), lambda each: each % PLACES >> 8):
+            there = self._keeper.inspection.places(number)
+            for each in shard:
+                if self.stop.is_set():
+                    return found
+                if each % PLACES in there or not each & 0xFF:
+                    found += self._look(each % PLACES)
         with contextlib.suppress(OSError):
             replace_file(self._file, self._file.with_name("scrub.new"), b"%d\n" % ((place + count) % PLACES))
         return found
 
     def _look(self, place: int) -> Iterator[Damage]:
-        files, shard = self._keeper.files, place >> 8
+        inspection, shard = self._keeper.inspection, place >> 8
         if not place & 0xFF:
             # Once a shard: what stands beside the directories, and above all shards with the first.
-            for stray in (*(files.strays() if not shard else ()), *files.strays(shard)):
-                files.set_aside(stray)
+            for stray in (*(inspection.strays() if not shard else ()), *inspection.strays(shard)):
+                inspection.set_aside(stray)
                 yield stray
-        for sha256 in files.names(place):
-            damage = files.judge(sha256, stop=self.stop)
+        for sha256 in inspection.names(place):
+            damage = inspection.judge(sha256, stop=self.stop)
             if damage is not None:
                 yield damage
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 from diskcache.core import DBNAME
 
-from pypicache.store.blobfiles import Damage
 from pypicache.store.files import entries
+from pypicache.store.inspection import Damage
 from pypicache.store.links import place_of, read_record
 from pypicache.store.lists import ListRecord
 

@@ -181,3 +181,26 @@ def test_l2_writes_that_fail(origin: Origin, daemon: Make) -> None:
     with ThreadPoolExecutor(3) as pool:
         bodies = list(pool.map(lambda _: get(url, timeout=60).body, range(3)))
     assert {hashlib.sha256(body).hexdigest() for body in bodies} == {BIG.sha256}
+
+
+def test_l1_a_disk_that_is_full_at_the_start(origin: Origin, daemon: Make, small: Path) -> None:
+    """To the last byte: it starts, serves what it has, streams what it hasn't, and stores again when there is room."""
+    kept = wheel("kept", "1.0", size=300_000)
+    for item in (kept, BIG, wheel("late", "1.0", size=300_000)):
+        origin.add(item)
+    running = daemon(on(small, origin))
+    get(running.link(kept))
+    running.wait_log(f"stored {kept.filename}")
+    running.kill()
+    ballast = small / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    running.start()
+    late = wheel("late", "1.0", size=300_000)
+    for item in (kept, BIG, late):
+        assert get(running.link(item)).body == item.data
+    ballast.unlink()
+    assert get(running.link(late)).body == late.data
+    running.wait_log(f"stored {late.filename}")
+    assert "Traceback" not in running.log

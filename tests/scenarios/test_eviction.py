@@ -136,7 +136,7 @@ def accounted(root: Path) -> bool:
     return (sums.blobs, sums.count, sums.links) == (truth.blobs, truth.count, truth.links)
 
 
-@pytest.mark.parametrize("requests", [150, pytest.param(2000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("requests", [120, pytest.param(2000, marks=pytest.mark.soak)])
 def test_promise_8_2000_files_in_a_cache_for_100(origin: Origin, daemon: Make, requests: int) -> None:
     """*Memory is bounded*, and so is the disk: at most 2 % or one file over, downloads counted, never a wrong byte, never an error."""
     items = files(2000, 100_000)
@@ -301,7 +301,7 @@ def test_l8_killed_while_it_starts(origin: Origin, daemon: Make) -> None:
     running.kill()
     command = [sys.executable, "-m", "pypicache", "serve", "-c", str(running.config_file)]
     environment = clean(running.folder / "home", {"PYTHONPATH": str(REPOSITORY)})
-    for number in range(4):
+    for number in range(3):
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.3 + 0.07 * number)  # imports take most of a start
