@@ -27,6 +27,7 @@ from pypicache.errors import (
     UpstreamTimeout,
 )
 from pypicache.events import MirrorFailed, Observer, TransferResumed
+from pypicache.index import relief
 from pypicache.index.budget import Budget
 from pypicache.index.lane import Lane, NoRanges
 from pypicache.rules import pieces
@@ -190,6 +191,8 @@ class Fill:
                 self._open(Lane(fill=self, copy=copy, position=start, stop=stop, hired=False))
             return
         now = time.monotonic()
+        if (silent := relief.overdue(self._lanes.values(), now)) is not None and not self.alone:
+            self._hire(beside=silent)
         remaining = sum(stop - start for start, stop in pieces.gaps(self.size or 0, self.spool.held))
         lanes, since = len(self._lanes), now - self._looked
         want = pieces.wanted(
@@ -209,17 +212,19 @@ class Fill:
     def _able(self, copy: Copy) -> bool:
         return not self._failures.get(copy.origin) and copy.origin not in self._no_ranges
 
-    def _hire(self) -> bool:
-        """One more lane, on the mirror with the most connections to spare; whether there was one."""
-        used = [lane.copy.origin for lane in self._lanes.values()]
-        spare = {
-            copy: copy.connections - used.count(copy.origin) for copy in self._copies if self._able(copy)
-        }
-        copy = max(spare, key=lambda each: spare[each], default=None)
-        if copy is None or spare[copy] < 1 or not self._budget.take():
+    def _hire(self, beside: Lane | None = None) -> bool:
+        """One more lane, on the mirror with the most connections to spare; whether there was one.
+
+        It takes the next span, or is to bring the bytes of the lane `beside` which it stands, from another mirror.
+        """
+        passed = None if beside is None else beside.copy.origin
+        able = [copy for copy in self._copies if self._able(copy) and copy.origin != passed]
+        copy = relief.most_spare(able, self._lanes.values())
+        if copy is None or not self._budget.take():
             return False
-        lane = Lane(fill=self, copy=copy, position=0, stop=0, hired=True)
-        if not self.take(lane):
+        start, stop = (0, 0) if beside is None else (beside.position, beside.stop)
+        lane = Lane(fill=self, copy=copy, position=start, stop=stop, hired=True)
+        if beside is None and not self.take(lane):
             self._budget.give_back()
             return False
         self._open(lane)
@@ -281,14 +286,10 @@ class Fill:
 
     def _relieve(self) -> None:
         """Take its span from a lane that brings nothing while others do."""
-        now = time.monotonic()
-        if len(self._lanes) < 2:  # noqa: PLR2004 - nobody to compare with
-            return
-        newest = max(lane.touched for lane in self._lanes.values())
-        for task, lane in self._lanes.items():
-            if now - lane.touched > pieces.STALLED and now - newest < pieces.STEP * 4 and not task.done():
-                task.cancel()
-                self._blame(lane, UpstreamTimeout(lane.copy.origin, f"silent for {pieces.STALLED:g} s"))
+        for task in relief.stalled(self._lanes, time.monotonic()):
+            task.cancel()
+            lane = self._lanes[task]
+            self._blame(lane, UpstreamTimeout(lane.copy.origin, f"silent for {pieces.STALLED:g} s"))
 
     async def _dismiss(self) -> None:
         for task, lane in self._lanes.items():

@@ -10,6 +10,7 @@ of them that neither overlap nor touch.
 - The front comes first: a free connection takes the lowest bytes that nobody fetches, so that clients who
   read in order are never far behind.
 - Pieces are about a second's worth of a connection, and smaller towards the end, so that all end together.
+- A mirror that hasn't sent a byte for `OVERDUE` is overtaken: another one is asked for the same bytes.
 - When nothing is left to take, a free connection takes the second half of the largest piece under way.
 """
 
@@ -31,6 +32,9 @@ STEP = 0.25
 
 SMALLEST, LARGEST = 1 << 20, 8 << 20
 """The sizes of a piece."""
+
+OVERDUE = 2.0
+"""Seconds of silence after which another mirror is asked for what the only connection was to bring."""
 
 STALLED = 4.0
 """Seconds without a byte after which a connection's piece is given to another, if others bring bytes."""

@@ -8,13 +8,17 @@ came and nothing went wrong up to the end of the body or up to where the reader 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
 
-from pypicache.errors import UpstreamError
+from pypicache.errors import UpstreamError, UpstreamTimeout
 from pypicache.upstream.source import Body, Copy
+
+SILENCE = 1.5
+"""Seconds without an answer after which a request that is given up counts as a failure: somebody else was quicker."""
 
 Report = Callable[[UpstreamError | None, int, float], None]
 
@@ -32,10 +36,18 @@ class WatchedCopy:
     async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> Body:
         """As the copy's; `opening` is called first."""
         self._opening()
+        began = time.monotonic()
         try:
             body = await self._copy.open(start, stop, if_range=if_range)
         except UpstreamError as error:
             self._report(error, 0, 0.0)
+            raise
+        except asyncio.CancelledError:
+            silence = time.monotonic() - began
+            if silence >= SILENCE:
+                self._report(
+                    UpstreamTimeout(self.origin, f"given up after {silence:.1f} s of silence"), 0, 0.0
+                )
             raise
         return WatchedBody(body, self._report)
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.client import get
 from tests.daemon import Daemon, config_for
-from tests.origin import Origin, Status
+from tests.origin import Hang, Origin, Status
 from tests.origin_faults import (
     Both,
     Chunked,
@@ -87,6 +87,29 @@ def test_u6_to_u9_a_break_is_not_noticed(origin: Origin, daemon: Make, big: Whee
     fetch(running.link(big), big)
     sent = origin.bytes_sent(big.filename)
     assert sent < len(big.data) + 5 * MIB
+
+
+@pytest.mark.parametrize("size", [1000, 100_000, 20 * MIB])
+def test_u9_a_mirror_that_hangs_over_a_file_costs_a_moment_and_that_once(
+    origins: Origins, daemon: Make, size: int
+) -> None:
+    """The next one is asked for the same bytes, long before the first one's time is over; the next file isn't asked of it."""
+    first, second = origins(), origins()
+    items = [wheel(name, "1.0", size=size) for name in ("one", "two")]
+    for item in items:
+        for each in (first, second):
+            each.add(item)
+        first.script(item.filename, Hang(), repeat=True)
+    running = daemon(config_for(first, second))
+    links = [running.link(item) for item in items]
+    began = time.monotonic()
+    fetch(links[0], items[0])
+    middle = time.monotonic()
+    fetch(links[1], items[1])
+    assert middle - began < 5
+    assert time.monotonic() - middle < 2
+    assert not first.gets(items[1].filename)
+    assert len(second.gets(items[0].filename)) == 1 or size > 8 * MIB
 
 
 def test_a_reset_at_every_kth_byte_on_two_mirrors(origins: Origins, daemon: Make, big: Wheel) -> None:

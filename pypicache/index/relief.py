@@ -1,0 +1,49 @@
+"""Which of a download's connections bring nothing, and where there is one to spare. It opens and ends none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+from pypicache.index.lane import Lane
+from pypicache.rules import pieces
+from pypicache.upstream.source import Copy
+
+
+def stalled(lanes: Mapping[asyncio.Task[None], Lane], now: float) -> list[asyncio.Task[None]]:
+    """Those that have brought nothing for a while, while another one does."""
+    if len(lanes) < 2:  # noqa: PLR2004 - nobody to compare with
+        return []
+    newest = max(lane.touched for lane in lanes.values())
+    if now - newest >= pieces.STEP * 4:
+        return []
+    return [task for task, lane in lanes.items() if now - lane.touched > pieces.STALLED and not task.done()]
+
+
+def most_spare(copies: Iterable[Copy], lanes: Collection[Lane]) -> Copy | None:
+    """The copy whose mirror allows the most further connections; None where none does."""
+    used = Counter(lane.copy.origin for lane in lanes)
+    spare = [(copy.connections - used[copy.origin], copy) for copy in copies]
+    most, copy = max(spare, key=lambda each: each[0], default=(0, None))
+    return copy if most > 0 else None
+
+
+def overdue(lanes: Collection[Lane], now: float) -> Lane | None:
+    """The first one that hasn't brought a byte since it was opened a while ago, and whose bytes nobody else is asked for."""
+    silent = [
+        lane
+        for lane in lanes
+        if not lane.received and now - lane.touched >= pieces.OVERDUE and not _covered(lane, lanes)
+    ]
+    return min(silent, key=lambda lane: lane.position, default=None)
+
+
+def _covered(lane: Lane, lanes: Collection[Lane]) -> bool:
+    """Whether the lane's next byte is another's, too, or nobody's any more."""
+    if lane.stop is None or lane.stop <= lane.position:
+        return True
+    return any(
+        other is not lane and other.position <= lane.position < (other.stop or lane.position)
+        for other in lanes
+    )
