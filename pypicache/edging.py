@@ -23,6 +23,8 @@ from pypicache.web.about import About
 from pypicache.web.app import Edge
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
+from pypicache.web.look import Look
+from pypicache.web.site import Site
 from pypicache.wiring import Shared, Wired
 
 
@@ -34,6 +36,7 @@ class Parts:
     lasting: Lasting
     editor: Editor
     senders: Executor
+    look: Look
     unready: Callable[[], Awaitable[str | None]]
     status: Callable[[], Awaitable[Status]]
     metrics: Callable[[Status, str | None], tuple[bytes, str]]
@@ -74,6 +77,17 @@ def edge_of(config: schema.Config, wired: Mapping[str, Wired], parts: Parts) -> 
             status=parts.status,
             metrics=parts.metrics,
             threads=parts.senders,
+        ),
+        site=Site(
+            status=parts.status,
+            explains=explains,
+            stock={name: index.stock for name, index in wired.items()},
+            web_urls={name: settings.web_url for name, settings in config.indexes.items()},
+            default=config.default_index,
+            look=parts.look,
+            threads=parts.senders,
+            public_url=config.server.public_url,
+            trusted=config.server.trusted_proxies,
         ),
         accel=config.server.accel is not None,
         own_name=shared.own_name,

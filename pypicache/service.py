@@ -46,6 +46,8 @@ from pypicache.store.key import own_key
 from pypicache.store.links import LinkStore
 from pypicache.store.lists import ListStore
 from pypicache.web.front import Front
+from pypicache.web.look import Look
+from pypicache.web.look import load as load_look
 from pypicache.web.repeats import Repeats
 from pypicache.wiring import Shared, Wired, wire
 
@@ -71,6 +73,7 @@ class Service:
         monitor: Monitor,
         condition: Condition,
         lasting: Lasting,
+        look: Look,
     ) -> None:
         self.monitor = monitor
         self.stopping = False
@@ -83,6 +86,7 @@ class Service:
             lasting=lasting,
             editor=Editor(config=lambda: self._config, reread=self.reread),
             senders=senders,
+            look=look,
             unready=self.unready,
             status=self.status,
             metrics=monitor.metrics,
@@ -278,6 +282,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
             monitor=monitor,
             condition=condition,
             lasting=lasting,
+            look=await asyncio.to_thread(load_look),
         )
         stack.push_async_callback(running.aclose)
         await stack.enter_async_context(shared.ahead)  # ends before the indexes that it asks

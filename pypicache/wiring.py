@@ -19,6 +19,7 @@ from pypicache.index.catalog import Catalog
 from pypicache.index.explain import Explainer, Explains
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
+from pypicache.index.inventory import Stock, TakesStock
 from pypicache.index.legacy import Legacy
 from pypicache.index.library import Library
 from pypicache.index.lists import ProjectLists
@@ -78,6 +79,7 @@ class Wired:
     legacy: Legacy
     lists: ProjectLists
     explains: Explains
+    stock: TakesStock
     origins: FindsOrigins
     old_links: OldLinks
 
@@ -179,6 +181,7 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
             legacy=legacy,
             lists=lists,
             explains=explains,
+            stock=Stock(catalog=catalog, learned=facts, offload=shared.offload, look=shared.blobs.last_used),
             origins=_origins(settings, catalog, source, shared),
             old_links=OldLinks(catalog=catalog, links=shared.links, offload=shared.offload),
         )

@@ -39,7 +39,17 @@ MAY = {
         "events",
         "offload",
     },
-    "web": {"index", "simple", "rules", "monitor.status", "errors", "events", "hops", "__init__"},
+    "web": {
+        "index",
+        "simple",
+        "rules",
+        "monitor.status",
+        "monitor.words",
+        "errors",
+        "events",
+        "hops",
+        "__init__",
+    },
     # It is told what happens, and knows nothing of what makes it happen.
     "monitor": {"errors", "events", "__init__"},
     "config": {"rules", "simple.model", "errors"},
@@ -132,6 +142,7 @@ MAY = {
         "generate",
         "locks",
         "measuring",
+        "monitor.words",
         "rules.appraisal",
         # Who can read the daemon's key may sign for the command line; a password's hash is made by it.
         "rules.tokens",

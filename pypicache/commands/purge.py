@@ -110,6 +110,6 @@ def _purge(config: Config, order: Purge, *, yes: bool, as_json: bool) -> None:
 
 
 def _amount(purged: Purged) -> str:
-    from pypicache.commands.showing import size  # noqa: PLC0415 - not needed for --help
+    from pypicache.monitor.words import size  # noqa: PLC0415 - not needed for --help
 
     return f"{purged.pages} pages and {purged.files} files ({size(purged.bytes)})"

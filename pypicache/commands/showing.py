@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pypicache.errors import one_line
-
-MINUTE, HOUR, DAY = 60, 3600, 86400
+from pypicache.monitor.words import duration, share, size
 
 SHOWN: Final = 10
 """Rows of a list that can be long."""
@@ -72,7 +71,7 @@ def _facts(said: Mapping[str, Any]) -> Iterator[Sequence[str]]:
 def _hits(hits: int, misses: int) -> str:
     if not hits + misses:
         return "none yet"
-    return f"{hits / (hits + misses):.1%} from the cache ({hits:,} of {hits + misses:,})"
+    return f"{share(hits, hits + misses)} from the cache ({hits:,} of {hits + misses:,})"
 
 
 def _mirrors(said: Mapping[str, Any]) -> Iterator[Sequence[str | Text]]:
@@ -140,24 +139,3 @@ def _errors(said: Mapping[str, Any]) -> Iterator[Sequence[str]]:
 def _shadowed(said: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     for each in said["shadowed"][-SHOWN:]:
         yield one_line(each["project"]), each["index"], ", ".join(each["hidden"])
-
-
-def size(count: float) -> str:
-    """Bytes for people: `1.5 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:  # noqa: PLR2004 - what would be written with four digits
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004 - two digits are enough
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `3 h 12 min`."""
-    whole = max(0, int(seconds))
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return f"{whole // MINUTE} min"
-    if whole < DAY:
-        return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
-    return f"{whole // DAY} d {whole % DAY // HOUR} h"

@@ -9,8 +9,8 @@ import click
 
 from pypicache.care.orders import CacheInfo, FileInfo, Files, ProjectInfo, Projects
 from pypicache.commands.common import aligned
-from pypicache.commands.showing import size
 from pypicache.errors import one_line
+from pypicache.monitor.words import size
 
 
 def tell_info(info: CacheInfo) -> None:

@@ -32,7 +32,7 @@ def verify(path: Path | None, *, repair: bool, as_json: bool) -> None:
     from pypicache.care.orders import Verified, Verify  # noqa: PLC0415 - as above
     from pypicache.commands.bar import Bar  # noqa: PLC0415 - as above
     from pypicache.commands.ordering import ordered  # noqa: PLC0415 - as above
-    from pypicache.commands.showing import size  # noqa: PLC0415 - as above
+    from pypicache.monitor.words import size  # noqa: PLC0415 - as above
 
     with Bar() as bar:
         found = ordered(config, Verify(repair=repair), Verified, bar)

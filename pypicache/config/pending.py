@@ -12,6 +12,5 @@ from typing import Final
 
 PENDING: Final[Mapping[str, str]] = {
     "server.workers": "one process serves",
-    "indexes.*.web_url": "there is no status page to link from",
 }
 """The setting, and what is done instead."""

@@ -81,7 +81,7 @@ def _trouble(event: Event) -> tuple[str, str, str] | None:
     """Where it happened, to what, and why; None for what is no trouble."""
     match event:
         case MirrorFailed():
-            return event.origin, event.what, event.reason
+            return event.origin, event.what, event.reason.removeprefix(f"{event.origin}: ")
         case FileRejected():
             return event.origin, event.filename, f"wrong bytes: {event.got} instead of {event.expected}"
         case DigestChanged():

@@ -37,6 +37,7 @@ from pypicache.web.reload import Reload
 from pypicache.web.repeats import Repeats
 from pypicache.web.request import Request
 from pypicache.web.sender import finish
+from pypicache.web.site import Site
 
 _ALLOWED = {hdrs.METH_GET, hdrs.METH_HEAD}
 
@@ -60,6 +61,7 @@ class Edge:
         lists: ListPages,
         gate: Gate,
         about: About,
+        site: Site,
         own_name: str,
         accel: bool = False,
         ahead: tuple[Ahead, Collection[str]] | None = None,
@@ -77,6 +79,7 @@ class Edge:
         self._legacy = legacy
         self._lists = lists
         self._about = about
+        self._site = site
         self._files = Files(indexes=indexes, disk=disk, accel=accel, ahead=ahead)
         self.repeats = Repeats(clock=clock)
         """What of its answers can be given again; it goes with the edge."""
@@ -150,6 +153,8 @@ class Edge:
                 return _json(await self._origins[index].origin(project))
             case places.Status() | places.Metrics() | places.Ready():
                 return await self._about.answer(request, where)
+            case places.Root() | places.Asset() | places.ProjectAbout() | places.FindProject():
+                return await self._site.answer(request, where)
         return None
 
     def _simple_answer(self, request: web.BaseRequest, where: places.Route) -> web.StreamResponse:
@@ -162,9 +167,6 @@ class Edge:
                 )
             case places.Health():
                 return plain(200, "ok")
-            case places.Root():
-                line = f"pypicache; the default index is at /simple/, the same as /{self._default}/simple/"
-                return plain(200, line, {"Vary": "Accept"})
             case places.NotHere(reason, status):
                 return plain(status, reason, {"Vary": VARY})
         raise AssertionError(f"nobody answers {where}")

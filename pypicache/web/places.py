@@ -6,6 +6,7 @@ Values only. Which path means what is `routes`' business, what is there is the e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pypicache.simple.model import ProjectName
 from pypicache.web import devpi_paths
@@ -86,6 +87,26 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Asset:
+    """What the pages for people need beside them."""
+
+    name: Literal["style.css", "live.js", "icon.svg"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectAbout:
+    """What people want to know of a project."""
+
+    index: str
+    project: ProjectName
+
+
+@dataclass(frozen=True, slots=True)
+class FindProject:
+    """The way to the page of a project that was typed in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The process lives."""
 
@@ -118,6 +139,9 @@ Route = (
     | Redirect
     | Status
     | Reload
+    | Asset
+    | ProjectAbout
+    | FindProject
     | Metrics
     | Health
     | Ready

@@ -8,6 +8,7 @@ one or two segments, and the longest match wins; then come the aliases of the de
     /{index}/simple/{name}         Redirect to the line above; likewise names that aren't normalised
     /{index}/packages/{path…}      FilePath
     /-/explain/{index}/{name}      Explain
+    /-/project/{index}/{name}      ProjectAbout
     /-/status                      Status
     /-/reload                      Reload
     /{index}/+origin/{name}        Origin; without a name, of no project; also /+origin, the default index's
@@ -38,13 +39,16 @@ from pypicache.simple.links import decode_path
 from pypicache.simple.model import project_name
 from pypicache.web import devpi_paths as devpi
 from pypicache.web.places import (
+    Asset,
     Explain,
     FilePath,
+    FindProject,
     Health,
     LegacyJSON,
     Metrics,
     NotHere,
     Origin,
+    ProjectAbout,
     ProjectList,
     ProjectPage,
     Ready,
@@ -112,15 +116,23 @@ _FIXED: dict[str, Route] = {"": Root(), "healthz": Health(), "readyz": Ready(), 
 
 
 def _own(segments: list[str], indexes: Collection[str]) -> Route:
+    """What stands below `-`: this program's own, of which no index can have the name."""
     texts = [decode(segment) for segment in segments]
-    if texts in (["status"], ["reload"]):
-        return Status() if texts == ["status"] else Reload()
-    *index, last = texts[1:] or [None]
-    name = project_name(last) if last is not None else None
-    known = None not in index and "/".join(filter(None, index)) in indexes
-    if texts[:1] == ["explain"] and known and name is not None:
-        return Explain("/".join(filter(None, index)), name)
-    return NotHere("nothing is here; there are /-/status and /-/explain/{index}/{project}")
+    match texts:
+        case ["status"]:
+            return Status()
+        case ["reload"]:
+            return Reload()
+        case ["project"]:
+            return FindProject()
+        case ["style.css" | "live.js" | "icon.svg" as asset]:
+            return Asset(asset)
+        case ["explain" | "project" as what, *index, last] if last is not None:
+            name = project_name(last)
+            of = "/".join(filter(None, index))
+            if name is not None and of in indexes:
+                return Explain(of, name) if what == "explain" else ProjectAbout(of, name)
+    return NotHere("nothing is here; there are /-/status, /-/explain/ and /-/project/{index}/{project}")
 
 
 def _origin(index: str, segments: list[str]) -> Route:

@@ -193,7 +193,7 @@ def test_the_command(origins: MakeOrigin, daemon: MakeDaemon, tmp_path: Path) ->
     assert (shown.returncode, shown.stderr) == (0, "")
     for part in (
         "up for",
-        "50.0% from the cache (1 of 2)",
+        "50.0 % from the cache (1 of 2)",
         "root/pypi (default)",
         "down",
         item.filename,

@@ -1,10 +1,10 @@
-"""Sizes and durations as people read them."""
+"""Figures as people read them."""
 
 from __future__ import annotations
 
 import pytest
 
-from pypicache.commands.showing import duration, size
+from pypicache.monitor.words import UNKNOWN, duration, milliseconds, share, size
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,16 @@ def test_a_size(count: int, text: str) -> None:
 )
 def test_a_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(None, UNKNOWN), (0.0123, "12 ms"), (1.25, "1.2 s")])
+def test_a_short_time(seconds: float | None, text: str) -> None:
+    assert milliseconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [(0, 0, UNKNOWN), (1, 2, "50.0 %"), (99_999, 100_000, "99.9 %"), (7, 7, "100 %")],
+)
+def test_a_share_is_never_rounded_up_to_all(part: int, whole: int, text: str) -> None:
+    assert share(part, whole) == text
