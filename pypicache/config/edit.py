@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -70,6 +71,16 @@ class _Representer(RoundTripRepresenter):
     """Writes nothing as `null`, where it is easily overlooked otherwise."""
 
 
+def _text(representer: RoundTripRepresenter, text: str) -> Any:
+    """A plain word is one to YAML 1.2, by which it is written, and to YAML 1.1, by which it is read; else quoted."""
+    plain = _ALIKE.fullmatch(text) is not None
+    return representer.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_ALIKE = re.compile(r"(?!:)(?:[^?:]|:(?=[A-Za-z0-9/_.]))*", re.DOTALL)
+"""In brackets, YAML 1.1 takes a question mark for the beginning of a key, and most colons for the end of one."""
+
+_Representer.add_representer(str, _text)
 _Representer.add_representer(
     type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null")
 )

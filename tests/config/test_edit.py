@@ -10,7 +10,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from pypicache.config.edit import DEFAULTS, IndexChange, edited
 from pypicache.config.load import load
@@ -240,6 +240,8 @@ words = st.text(
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@example(":0", "mirrors: [aliyun]\n")
+@example("0?", "mirrors: [aliyun]\n")
 @given(words, st.sampled_from([BLOCK, "mirrors: [aliyun]\n", "mirrors:\n- aliyun\n"]))
 def test_any_text_stays_one_value(word: str, text: str) -> None:
     """No value can become more than a value: not a key, not a comment, not another mirror."""
