@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from pypicache.config import schema
 from pypicache.connecting import wire_to
@@ -26,6 +27,7 @@ from pypicache.index.lists import ProjectLists
 from pypicache.index.lru import ByteLRU
 from pypicache.index.oldlinks import OldLinks
 from pypicache.index.origins import FindsOrigins, Origins
+from pypicache.index.reader import Stored
 from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
@@ -183,7 +185,9 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
             explains=explains,
             stock=Stock(catalog=catalog, learned=facts, offload=shared.offload, look=shared.blobs.last_used),
             origins=_origins(settings, catalog, source, shared),
-            old_links=OldLinks(catalog=catalog, links=shared.links, offload=shared.offload),
+            old_links=OldLinks(
+                catalog=catalog, links=shared.links, offload=shared.offload, stored=partial(_stored, shared)
+            ),
         )
 
 
@@ -219,6 +223,11 @@ def _sidecars(settings: schema.Index, source: Mirrors, facts: Facts, shared: Sha
         observer=shared.observer,
         offline=settings.offline,
     )
+
+
+async def _stored(shared: Shared, digits: str) -> Stored | None:
+    """The stored file whose digest begins so, opened."""
+    return shared.library.stored(await shared.blobs.beginning_with(digits), None)
 
 
 def _origins(settings: schema.Index, catalog: Catalog, source: Mirrors, shared: Shared) -> Origins:

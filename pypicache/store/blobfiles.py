@@ -54,6 +54,15 @@ class BlobFiles:
         """Where the blob of that digest is, if it is."""
         return self.directory / sha256[:2] / sha256[2:4] / sha256
 
+    def beginning_with(self, digits: str) -> str | None:
+        """The digest of the one blob whose digest begins with these digits, four at least; None if there is none or several."""
+        found = [
+            entry.name
+            for entry in entries(self.directory / digits[:2] / digits[2:4], 1)
+            if entry.name.startswith(digits) and SHA256.fullmatch(entry.name)
+        ]
+        return found[0] if len(found) == 1 else None
+
     def share(self, root: Path) -> None:
         """Give all that is there the modes that it should have. Raises StoreError with the remedy."""
         self._sharing.settle(root, self.directory)

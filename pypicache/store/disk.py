@@ -141,6 +141,10 @@ class DiskBlobStore:
         self.keeper.uses.note(sha256)
         return found.st_dev, found.st_ino, found.st_size
 
+    async def beginning_with(self, digits: str) -> str | None:
+        """The digest of the one blob whose digest begins so; None if there is none or several."""
+        return await self._threads.run(functools.partial(self.keeper.files.beginning_with, digits))
+
     async def spool(self, key: str, size: int | None, *, resume: bool = False) -> FileSpool:
         """The spool, claimed; see `BlobStore.spool`."""
         path, quarantine = self.keeper.spools / parts.part_name(key), self.keeper.quarantine

@@ -17,7 +17,7 @@ from pypicache import hops
 from pypicache.errors import BadRequest, UpstreamError
 from pypicache.index.ahead import Ahead
 from pypicache.index.explain import Explains
-from pypicache.index.oldlinks import FindsOldLinks
+from pypicache.index.oldlinks import FindsOldLinks, LoneFile
 from pypicache.index.origins import FindsOrigins
 from pypicache.index.serving import Serving
 from pypicache.simple.model import valid_filename
@@ -141,8 +141,7 @@ class Edge:
             case places.FilePath(index, path):
                 return await self._files.file(request, index, path)
             case devpi_paths.OldLink(index, digits, filename):
-                path = await self._old_links[index].path(digits, filename)
-                return await self._files.file(request, index, path)
+                return await self._old_link(request, index, digits, filename)
             case places.ProjectList(index):
                 return await self._lists.list(request, index)
             case places.LegacyJSON():
@@ -156,6 +155,16 @@ class Edge:
             case places.Root() | places.Asset() | places.ProjectAbout() | places.FindProject():
                 return await self._site.answer(request, where)
         return None
+
+    async def _old_link(
+        self, request: web.BaseRequest, index: str, digits: str, filename: str
+    ) -> web.StreamResponse:
+        found = await self._old_links[index].find(digits, filename)
+        if not isinstance(found, LoneFile):
+            return await self._files.file(request, index, found)
+        if not self._gate.opens_all(index):  # it may have come by an index that is closed to who asks
+            raise UpstreamError("", f"no page of {index} can be had that could list {filename}")
+        return await self._files.of(request, found, (filename,))
 
     def _simple_answer(self, request: web.BaseRequest, where: places.Route) -> web.StreamResponse:
         """What needs no index to be answered."""

@@ -13,6 +13,7 @@ from pypicache.index.ahead import Ahead
 from pypicache.index.entry import Outcome
 from pypicache.index.locate import SIDECAR
 from pypicache.index.lru import ByteLRU
+from pypicache.index.oldlinks import LoneFile
 from pypicache.index.reader import Content
 from pypicache.index.rendering import Rendering, compress
 from pypicache.index.serving import Opened, Serving
@@ -66,8 +67,13 @@ class Files:
         self._held: ByteLRU[str, Rendering] = ByteLRU(HELD)
 
     async def file(self, request: web.BaseRequest, name: str, path: tuple[str, ...]) -> web.StreamResponse:
-        """The file, or the part of it that the client asks for."""
-        index = self._indexes[name]
+        """The file of that index, or the part of it that the client asks for."""
+        return await self.of(request, self._indexes[name], path)
+
+    async def of(
+        self, request: web.BaseRequest, index: Serving | LoneFile, path: tuple[str, ...]
+    ) -> web.StreamResponse:
+        """The file at that path of whatever has files, or the part of it that the client asks for."""
         sidecar = path[-1].endswith(SIDECAR)
         if request.method == hdrs.METH_HEAD and not sidecar:
             return await self._head(request, index, path)
@@ -80,14 +86,15 @@ class Files:
             return await self._opened(request, index, path)
 
     async def _opened(
-        self, request: web.BaseRequest, index: Serving, path: tuple[str, ...]
+        self, request: web.BaseRequest, index: Serving | LoneFile, path: tuple[str, ...]
     ) -> web.StreamResponse:
         """The file or sidecar. Raises OSError, and has the stored file judged, when it can't be read."""
         opened = await index.open_file(path)
         try:
             if path[-1].endswith(SIDECAR):
                 answer = await self._sidecar(request, opened)
-                await self._look_ahead(index, opened)
+                if not isinstance(index, LoneFile):
+                    await self._look_ahead(index, opened)
             else:
                 answer = await self._body(request, opened)
         except ConnectionError:
@@ -96,14 +103,15 @@ class Files:
             await opened.content.suspect()
             raise
         else:
-            self._offer(request, index, path, opened, answer)
+            if not isinstance(index, LoneFile):
+                self._offer(request, index, path, opened, answer)
             return answer
         finally:
             note_mirror(request, opened.content.origin)
             opened.content.close()
 
     async def _head(
-        self, request: web.BaseRequest, index: Serving, path: tuple[str, ...]
+        self, request: web.BaseRequest, index: Serving | LoneFile, path: tuple[str, ...]
     ) -> web.StreamResponse:
         """What a GET would say, from what is known of the file: nothing is downloaded."""
         file, size, sha256 = await index.facts_of(path)

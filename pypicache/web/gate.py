@@ -49,6 +49,10 @@ class Gate:
         """Whether everyone may read the index; None: what belongs to no index."""
         return self._guarded is None or (index is not None and index not in self._guarded)
 
+    def opens_all(self, index: str) -> bool:
+        """Whether whoever may read that index may read every other one."""
+        return self._guarded is None or index in self._guarded
+
     async def admit(self, request: web.BaseRequest, where: places.Route) -> None:
         """Return if the request may read what is at that place. Raises Unauthorized, TooManyAttempts."""
         index = places.index_of(where)

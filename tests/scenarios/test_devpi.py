@@ -196,6 +196,62 @@ def test_an_old_link_holds_when_only_the_file_is_left(origin: Origin, daemon: Ca
     assert get(running.url + old_link(OTHER)).status == 503
 
 
+def test_an_old_link_holds_when_nothing_but_the_bytes_is_left(
+    origin: Origin, daemon: Callable[..., Daemon]
+) -> None:
+    """As after `import --devpi` without pages: no record, no page, no mirror; but a page that is held has the word."""
+    origin.add(ITEM)
+    origin.add(wheel("held", "1.0"))
+    config = config_for(origin)
+    config["indexes"] |= {
+        "dev": {"layers": ["root/pypi"]},
+        "open": {"mirrors": [origin.simple], "auth": "none"},
+    }
+    running = daemon(config)
+    assert get(running.url + old_link(ITEM)).status == 200
+    assert get(f"{running.simple}held/").status == 200
+    running.stop()
+    shutil.rmtree(running.cache / "pages")
+    shutil.rmtree(running.cache / "links")
+    origin.close()
+    running.start()
+    for index in ("root/pypi", "dev", "open"):
+        link = running.url + old_link(ITEM, index)
+        answer = get(link)
+        assert (answer.status, answer.body) == (200, ITEM.data)
+        assert answer.headers["etag"] == f'"{ITEM.sha256}"'
+        assert "stale-if-error" in answer.headers["cache-status"]
+        head = get(link, method="HEAD")
+        assert (head.status, head.headers["content-length"]) == (200, str(len(ITEM.data)))
+        assert get(link, {"Range": "bytes=2-5"}).body == ITEM.data[2:6]
+        assert get(f"{link}.metadata").status == 503
+    assert get(running.url + old_link(OTHER)).status == 503
+    # Where not everyone may read everything, bytes without a page are nobody's.
+    running.stop()
+    running.config["auth"] = {"tokens": ["hidden"], "anonymous": "none"}
+    running.start()
+    assert get(running.url + old_link(ITEM, "open")).status == 503
+    assert get(running.url + old_link(ITEM)).status == 401
+    assert get(running.url + old_link(ITEM), {"Authorization": "Bearer hidden"}).status == 200
+
+
+def test_a_page_that_is_held_says_what_an_old_link_leads_to(
+    origin: Origin, daemon: Callable[..., Daemon]
+) -> None:
+    origin.add(ITEM)
+    running = daemon(config_for(origin))
+    assert get(running.url + old_link(ITEM)).status == 200
+    running.stop()
+    shutil.rmtree(running.cache / "links")
+    origin.remove_file(ITEM.filename)
+    running.config["indexes"]["root/pypi"]["ttl"] = 0
+    running.start()
+    assert get(f"{running.simple}demo/").status == 200
+    assert get(running.url + old_link(ITEM)).status == 404
+    origin.close()
+    assert get(running.url + old_link(ITEM)).status == 404
+
+
 def test_pip_at_the_index_itself_is_shown_the_page(place: Daemon, tmp_path: Path) -> None:
     """`-i …/root/pypi` and `-i …/root/pypi/`, as old pip.confs have it."""
     for number, url in enumerate((f"{place.url}/root/pypi", f"{place.url}/root/corp/")):
