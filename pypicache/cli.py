@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     ),
     "refresh": ("refresh", "Ask the mirrors for the pages of projects now, however fresh they are."),
     "verify": ("verify", "Hash every file of the cache, and look through links, pages and lists."),
+    "prefetch": ("prefetch", "Fetch what lock files, requirements or projects need into the cache."),
     "export": ("export", "Write pages, files and their metadata to one archive, to be imported elsewhere."),
     "import": ("import_", "Take what pypicache export wrote, or what devpi-server holds, into this cache."),
     "completion": ("completion", "Print the script by which a shell completes commands."),

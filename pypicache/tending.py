@@ -24,6 +24,7 @@ from pypicache.care.caretaker import Caretaker
 from pypicache.care.orders import Forget, HitRates, Purge
 from pypicache.errors import PypicacheError, StoreError, one_line
 from pypicache.index.entry import Page
+from pypicache.index.serving import Serving
 from pypicache.rules.owners import matches_any
 from pypicache.service import Service
 from pypicache.simple.model import ProjectName
@@ -71,6 +72,10 @@ class ServiceMemory:
                 if page is not None:
                     return page.digest
         return None
+
+    def serving(self, index: str) -> Serving:
+        """The index itself."""
+        return self._running.indexes[index]
 
     async def page(self, index: str, project: ProjectName) -> Page:
         """The project's page, after its mirrors were asked."""

@@ -13,12 +13,14 @@ from typing import Protocol
 from pypicache.care import looking, orders
 from pypicache.care.kept import name_of
 from pypicache.care.orders import Answer, AnyOrder, HitRates
+from pypicache.care.prefetching import Prefetching
 from pypicache.care.progress import Progress
 from pypicache.care.purging import find, remove
 from pypicache.care.stores import Stores
 from pypicache.care.verifying import Verifying
 from pypicache.errors import BadRequest, PypicacheError, one_line
 from pypicache.index.entry import Outcome, Page
+from pypicache.index.serving import Serving
 from pypicache.simple.model import ProjectName
 
 
@@ -36,6 +38,10 @@ class Live(Protocol):
 
     async def held(self, index: str, project: ProjectName) -> str | None:
         """The digest of the project's page as it is held; None when none is."""
+        ...
+
+    def serving(self, index: str) -> Serving:
+        """The index itself."""
         ...
 
     async def page(self, index: str, project: ProjectName) -> Page:
@@ -78,6 +84,9 @@ class Caretaker:
                 return await Verifying(self._stores, progress, repair=repair).verify()
             case orders.Refresh(index=index, projects=projects):
                 return await self._refresh(index, [name_of(each) for each in projects], progress)
+            case orders.Prefetch():
+                self._known(order.index)
+                return await Prefetching(self._live.serving(order.index), order, progress).fetch()
             case orders.Forget(index=index, projects=projects):
                 await self._live.forget(index, [name_of(each) for each in projects])
                 return orders.Forgotten()
@@ -109,11 +118,14 @@ class Caretaker:
         await live.forget(order.index, names)  # what was on its way from the disk into memory meanwhile
         return done
 
+    def _known(self, index: str) -> None:
+        if index not in self._live.indexes:
+            raise BadRequest(f"there is no index {one_line(index, 80)}")
+
     async def _refresh(
         self, index: str, projects: Sequence[ProjectName], progress: Progress
     ) -> orders.Refreshed:
-        if index not in self._live.indexes:
-            raise BadRequest(f"there is no index {one_line(index, 80)}")
+        self._known(index)
         progress.begin("refresh", len(projects))
         said: dict[str, str] = {}
         failed = 0

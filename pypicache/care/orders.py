@@ -49,6 +49,35 @@ class Refresh(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag=
     projects: tuple[str, ...]
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a project that is to be in the cache."""
+
+    project: str
+    version: str | None = None
+    """None: the newest that isn't a pre-release."""
+    files: tuple[tuple[str | None, str | None], ...] = ()
+    """Those that may be installed, by name, by digest (`sha256:…`), or both; empty: any of the version."""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What installs: the tags that its wheels may have (packaging.tags), the best first."""
+
+    name: str
+    tags: tuple[str, ...]
+
+
+class Prefetch(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag="prefetch"):
+    """Have these in the cache, for each of the targets; without targets, every file of them."""
+
+    index: str
+    wanted: tuple[Wanted, ...]
+    targets: tuple[Target, ...] = ()
+    sdists: bool = False
+    """Source distributions as well, even where there is a wheel."""
+    at_a_time: int = 4
+    """Files, and pages, that are fetched together."""
+
+
 class Forget(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag="forget"):
     """Drop from memory what is known of that index's project, or of all: somebody else has changed what is stored."""
 
@@ -56,7 +85,7 @@ class Forget(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag="
     projects: tuple[str, ...] = ()
 
 
-AnyOrder = Info | List | Purge | Verify | Refresh | Forget
+AnyOrder = Info | List | Purge | Verify | Refresh | Prefetch | Forget
 
 
 class FileInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,8 +211,20 @@ class Refreshed(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
 
 
+class Prefetched(msgspec.Struct, kw_only=True):
+    """What came of a prefetch."""
+
+    fetched: int = 0
+    held: int = 0
+    """Files that were in the cache already."""
+    bytes: int = 0
+    """Of what was fetched."""
+    missing: dict[str, str] = {}
+    """What couldn't be had, and why: files, or projects and versions."""
+
+
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     """Done."""
 
 
-Answer = CacheInfo | Projects | Files | Purged | Verified | Refreshed | Forgotten
+Answer = CacheInfo | Projects | Files | Purged | Verified | Refreshed | Prefetched | Forgotten

@@ -17,7 +17,7 @@ import msgspec
 
 from pypicache.care import admin
 from pypicache.care.caretaker import Caretaker
-from pypicache.care.orders import Answer, AnyOrder, HitRates, Refresh, Verify
+from pypicache.care.orders import Answer, AnyOrder, HitRates, Prefetch, Refresh, Verify
 from pypicache.care.progress import Progress
 from pypicache.care.stores import stores
 from pypicache.caring import care_of, pages_limit
@@ -25,6 +25,7 @@ from pypicache.commands.common import USAGE, fail
 from pypicache.config.schema import Config
 from pypicache.errors import PypicacheError, one_line
 from pypicache.index.entry import Page
+from pypicache.index.serving import Serving
 from pypicache.rules.owners import matches_any
 from pypicache.simple.model import ProjectName
 
@@ -37,7 +38,7 @@ def ordered(config: Config, order: AnyOrder, kind: type[T], progress: Progress) 
         answer = _by_daemon(config, order, kind, progress)
         if answer is not None:
             return answer
-        if isinstance(order, Refresh):
+        if isinstance(order, Refresh | Prefetch):
             return _by_service(config, order, kind, progress)
         done = asyncio.run(_on_directory(config, order, progress))
     except PypicacheError as error:
@@ -126,6 +127,10 @@ class _Nothing:
     async def held(self, index: str, project: ProjectName) -> str | None:
         """None: no order comes here that asks."""
         raise NotImplementedError(index, project)
+
+    def serving(self, index: str) -> Serving:
+        """Likewise."""
+        raise NotImplementedError(index)
 
     async def page(self, index: str, project: ProjectName) -> Page:
         """Likewise."""

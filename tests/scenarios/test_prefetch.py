@@ -1,0 +1,133 @@
+"""`pypicache prefetch`: what it fetches is there when the mirrors are gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client import get
+from tests.daemon import Daemon, config_for
+from tests.environment import REPOSITORY, clean
+from tests.installers import uv_install
+from tests.origin import Origin
+from tests.program import run
+from tests.wheels import sdist, wheel
+
+MakeDaemon = Callable[..., Daemon]
+
+LINUX = wheel("native", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64")
+MAC = wheel("native", "1.0", tag="cp312-cp312-macosx_11_0_arm64")
+
+
+@pytest.fixture
+def made(origin: Origin, daemon: MakeDaemon) -> Daemon:
+    """A configuration whose cache is empty; nothing runs."""
+    for item in (
+        wheel("demo", "1.0", requires=["dep>=1"]),
+        sdist("demo", "1.0"),
+        wheel("demo", "2.0rc1"),
+        wheel("dep", "1.5"),
+        wheel("dep", "1.0"),
+        LINUX,
+        MAC,
+        sdist("native", "1.0"),
+    ):
+        origin.add(item, core_metadata=item.name != "dep")
+    made = daemon(config_for(origin), start=False)
+    made.write_config()
+    return made
+
+
+def prefetched(made: Daemon, *arguments: str | Path, code: int = 0) -> Any:
+    done = run(made.folder, "prefetch", *arguments, "--json", "-c", made.config_file)
+    assert done.returncode == code, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["bare", "daemon"])
+def test_requirements_are_resolved_and_installed_without_a_network(
+    origin: Origin, made: Daemon, tmp_path: Path, *, running: bool
+) -> None:
+    """By uv, with what is required in turn; again, nothing is fetched."""
+    if running:
+        made.start()
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("demo\n")
+    said = prefetched(made, "-r", requirements)
+    assert (said["fetched"], said["held"], said["missing"]) == (2, 0, {})
+    assert prefetched(made, "demo")["held"] == 2
+    origin.close()
+    made.restart()
+    uv_install(tmp_path / "t" / "t", "demo", index_url=made.simple).check()
+
+
+def test_a_lock_file_is_fetched_for_the_platforms_that_were_named(
+    origin: Origin, made: Daemon, tmp_path: Path
+) -> None:
+    """One wheel for each that has one, the sdist for the others; all files where that is asked for."""
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("native==1.0\n")
+    for_linux = ("--python", "3.12", "--platform", "linux-x86_64")
+    assert prefetched(made, lock, *for_linux)["fetched"] == 1
+    assert [len(origin.gets(item.filename)) for item in (LINUX, MAC)] == [1, 0]
+    said = prefetched(made, lock, *for_linux, "--platform", "macos-arm64", "--platform", "windows-amd64")
+    assert (said["fetched"], said["held"]) == (2, 1)
+    assert prefetched(made, lock, "--all-files")["held"] == 3
+
+
+def test_what_cannot_be_had_is_named(origin: Origin, made: Daemon, tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(f"demo==9.0\nnever==1.0\ndep==1.5\nnative==1.0 --hash=sha256:{LINUX.sha256}\n")
+    said = prefetched(made, lock, "--python", "3.12", "--platform", "windows-amd64", code=1)
+    assert said["missing"] == {
+        "demo 9.0": "the page lists no file of 9.0",
+        "never": "root/pypi has no project never",
+        "native 1.0": "no wheel for Python 3.12 on windows-amd64, and no sdist",
+    }
+    assert said["fetched"] == 1
+    done = run(made.folder, "prefetch", "never", "-c", made.config_file)
+    assert done.returncode == 1
+    assert "never" in done.stderr
+
+
+def test_the_newest_of_what_was_used_last(origin: Origin, made: Daemon) -> None:
+    made.start()
+    assert get(made.link(wheel("dep", "1.0"))).status == 200
+    said = prefetched(made, "--top", "1")
+    assert (said["fetched"], len(origin.gets(wheel("dep", "1.5").filename))) == (1, 1)
+
+
+def test_pip_resolves_where_there_is_no_uv(made: Daemon, tmp_path: Path) -> None:
+    """Looked for beside the running Python, then on PATH."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.symlink_to(Path(sys.executable).resolve())
+    paths = [str(REPOSITORY), sysconfig.get_path("purelib")]
+    env = clean(tmp_path / "home", {"PYTHONPATH": os.pathsep.join(paths), "PATH": str(python.parent)})
+    command = [str(python), "-m", "pypicache", "prefetch", "demo", "--json", "-c", str(made.config_file)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["fetched"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], 2),
+        (["x", "--index", "none"], 2),
+        (["none.lock"], 1),
+        (["x", "--platform", "amiga"], 1),
+        (["--top", "0"], 2),
+    ],
+)
+def test_a_prefetch_that_means_nothing_is_refused(tmp_path: Path, arguments: list[str], code: int) -> None:
+    done = run(tmp_path, "prefetch", *arguments)
+    assert (done.returncode, bool(done.stderr)) == (code, True)
