@@ -89,7 +89,14 @@ def test_u6_to_u9_a_break_is_not_noticed(origin: Origin, daemon: Make, big: Whee
     assert sent < len(big.data) + 5 * MIB
 
 
-@pytest.mark.parametrize("size", [1000, 100_000, 20 * MIB])
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(1000, marks=pytest.mark.soak),
+        100_000,
+        pytest.param(20 * MIB, marks=pytest.mark.soak),
+    ],
+)
 def test_u9_a_mirror_that_hangs_over_a_file_costs_a_moment_and_that_once(
     origins: Origins, daemon: Make, size: int
 ) -> None:

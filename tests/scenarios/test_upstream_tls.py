@@ -53,39 +53,40 @@ def bad(authority: trustme.CA, what: str) -> ssl.SSLContext:
             return server(authority.issue_cert("127.0.0.1"), ssl.TLSVersion.TLSv1_1)
 
 
+REASONS = {
+    "expired": "certificate has expired",
+    "of_another_host": "IP address mismatch",
+    "by_a_stranger": "isn't trusted",
+    "too_old": "broke off in the TLS handshake",
+}
+
+
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.MINIMUM_SUPPORTED is deprecated:DeprecationWarning")
-@pytest.mark.parametrize(
-    ("what", "reason"),
-    [
-        ("expired", "certificate has expired"),
-        ("of_another_host", "IP address mismatch"),
-        ("by_a_stranger", "isn't trusted"),
-        ("too_old", "broke off in the TLS handshake"),
-    ],
-)
 def test_u5_tls_that_cannot_be_trusted(
-    origins: MakeOrigin, daemon: MakeDaemon, authority: trustme.CA, tmp_path: Path, what: str, reason: str
+    origins: MakeOrigin, daemon: MakeDaemon, authority: trustme.CA, tmp_path: Path
 ) -> None:
     """A cold page is a 503 that says why, a held one goes out, and the mirror never sees a request."""
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     good = origins(name="m", tls=server(authority.issue_cert("127.0.0.1")))
-    for each in (DEMO, OTHER):
-        good.add(each)
-    config = config_for(good, mirror={"ca_file": str(tmp_path / "ca.pem")}, index={"ttl": 0})
-    running = daemon(config)
-    held = get(f"{running.simple}demo/", JSON)
-    assert held.status == 200
+    good.add(DEMO)
+    good.add(OTHER)
+    mirror = {"url": good.simple, "name": "m", "ca_file": str(tmp_path / "ca.pem")}
+    indexes: dict[str, Any] = {f"tls/{what}": {"mirrors": [dict(mirror)], "ttl": 0} for what in REASONS}
+    running = daemon({"indexes": indexes})
+    held = {what: get(f"{running.url}/tls/{what}/simple/demo/", JSON).body for what in REASONS}
     running.stop()
-    wrong = origins(name="m", tls=bad(authority, what))
-    wrong.add(OTHER)
-    running.config["indexes"]["root/pypi"]["mirrors"][0]["url"] = wrong.simple
+    wrong = {what: origins(name="m", tls=bad(authority, what)) for what in REASONS}
+    for what, one in wrong.items():
+        one.add(OTHER)
+        indexes[f"tls/{what}"]["mirrors"][0]["url"] = one.simple
     running.restart()
-    cold = get(f"{running.simple}other/", JSON)
-    assert (cold.status, "m: " in cold.text, reason in cold.text) == (503, True, True), cold.text
-    again = get(f"{running.simple}demo/", JSON)
-    assert (again.status, again.body) == (200, held.body)
-    assert wrong.requests == []
+    for what, reason in REASONS.items():
+        cold = get(f"{running.url}/tls/{what}/simple/other/", JSON)
+        assert (cold.status, "m: " in cold.text, reason in cold.text) == (503, True, True), cold.text
+        again = get(f"{running.url}/tls/{what}/simple/demo/", JSON)
+        assert (again.status, again.body) == (200, held[what])
+        assert wrong[what].requests == []
 
 
 def test_u23_a_redirect_out_of_tls_is_not_followed(
