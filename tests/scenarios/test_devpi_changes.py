@@ -196,9 +196,10 @@ def test_a_new_index_by_the_client(written: Callable[..., Any], tmp_path: Path) 
     assert versions(daemon) == ["0.0"]
     again = devpi("index", "-c", "team/fresh", "type=mirror", f"mirror_url={daemon.third}")
     assert (again.code, "is there already" in again.out) == (1, True)
-    for name, why in (("pypi/x", "404"), ("team/-x", "404"), ("simple/x", "404")):
-        refused = devpi("index", "-c", name, "type=mirror", f"mirror_url={daemon.third}")
-        assert refused.code == 1, why
+    header = login(daemon)
+    for name, status in (("pypi/x", 405), ("team/-x", 405), ("simple/x", 405), ("metrics/x", 400)):
+        body = {"type": "mirror", "mirror_url": daemon.third}
+        assert ask(f"{daemon.url}/{name}", "PUT", body, header).status == status, name
     deleted = devpi("index", "-y", "--delete", "team/fresh")
     assert (deleted.code, "in the configuration file" in deleted.out) == (1, True)
 

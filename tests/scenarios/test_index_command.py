@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from pypicache.commands.index import FLAGS, TEXTS
+from pypicache.commands.index import FLAGS, TEXTS, index
+from pypicache.commands.passwd import passwd
 from pypicache.config.edit import DEFAULTS
 from pypicache.config.schema import Index
 from pypicache.rules.passwords import parse
@@ -137,8 +139,8 @@ def test_set_makes_an_index_only_when_told_to(file: Path) -> None:
 )
 def test_what_makes_no_sense_is_told_and_not_written(file: Path, arguments: list[str], says: str) -> None:
     before = file.read_text()
-    done = run(file.parent, "index", "set", *arguments)
-    assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    done = CliRunner().invoke(index, ["set", "-c", str(file), *arguments])
+    assert (done.exit_code, says in done.output) == (2, True), done.output
     assert file.read_text() == before
 
 
@@ -225,17 +227,9 @@ def test_a_daemon_of_another_configuration_is_told_apart(
 @pytest.mark.parametrize(
     ("given", "code"), [("open sesame\n", 0), ("open sesame", 0), ("", 2), ("\n", 2), ("a\tb\n", 2)]
 )
-def test_passwd(tmp_path: Path, given: str, code: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pypicache", "passwd"],
-        env=clean(tmp_path / "home", {"PYTHONPATH": str(REPOSITORY)}),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == code
-    assert "sesame" not in done.stdout + done.stderr
+def test_passwd(given: str, code: int) -> None:
+    done = CliRunner().invoke(passwd, input=given)
+    assert done.exit_code == code
+    assert "sesame" not in done.output
     if code == 0:
-        assert parse(done.stdout.strip().strip("'")).matches("open sesame")
+        assert parse(done.output.strip().strip("'")).matches("open sesame")
