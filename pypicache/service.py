@@ -206,11 +206,23 @@ class Service:
             if self._front is None:
                 self._front = Front(edge)
                 return
-            task = asyncio.create_task(_retire(self._front.swap(edge), dropped), name="retired by a reload")
+            before = self._front.swap(edge)
+            task = asyncio.create_task(self._retire(before, dropped), name="retired by a reload")
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
             for changed in self._followers:
                 changed(config)
+
+    async def _retire(self, idle: Iterable[asyncio.Event], dropped: Iterable[Wired]) -> None:
+        """Close the indexes that a reload dropped, once nobody is answered from them, nor from a download that they began."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER):
+                    for event in idle:
+                        await event.wait()
+                    await self._shared.library.settle()
+        finally:
+            await _close(dropped)
 
     async def aclose(self) -> None:
         """Close every index. The last thing that is done with it."""
@@ -219,15 +231,6 @@ class Service:
         if self._retiring:
             await asyncio.wait(tuple(self._retiring))
         await _close(self._wired.values())
-
-
-async def _retire(idle: asyncio.Event, dropped: Iterable[Wired]) -> None:
-    """Close the indexes that a reload dropped, once the requests that use them have been answered."""
-    try:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(idle.wait(), LINGER)
-    finally:
-        await _close(dropped)
 
 
 async def _close(indexes: Iterable[Wired]) -> None:

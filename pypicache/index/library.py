@@ -35,6 +35,7 @@ class Library:
         self._observer = observer
         self._tasks = Tasks()
         self._transfers: dict[str, Transfer] = {}
+        self._owned: set[asyncio.Task[str]] = set()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -49,6 +50,11 @@ class Library:
     def transfers(self) -> Collection[Transfer]:
         """The downloads in flight."""
         return tuple(self._transfers.values())
+
+    async def settle(self) -> None:
+        """Wait for the end of those that are in flight now, however they end."""
+        if self._owned:
+            await asyncio.wait(tuple(self._owned))
 
     def stored(self, sha256: str | None, size: int | None) -> Stored | None:
         """The file of that digest, if it is in the cache."""
@@ -80,6 +86,8 @@ class Library:
         reader = self._reader(transfer)
         self._transfers[transfer.key] = transfer
         task = self._tasks.start(self._own(transfer), name=f"transfer of {file.filename}")
+        self._owned.add(task)
+        task.add_done_callback(self._owned.discard)
         return reader, task
 
     def _reader(self, transfer: Transfer) -> Reader:

@@ -30,6 +30,8 @@ class Front:
 
     def __init__(self, edge: Edge) -> None:
         self._turn = _Turn(edge)
+        self._over: list[_Turn] = []
+        """Those that another one has taken the place of, and that still answer requests."""
 
     @property
     def edge(self) -> Edge:
@@ -38,8 +40,8 @@ class Front:
 
     @property
     def in_flight(self) -> int:
-        """How many requests the edge in force is answering."""
-        return self._turn.users
+        """How many requests are being answered."""
+        return self._turn.users + sum(turn.users for turn in self._over)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever happens; the answer has been sent when it is returned."""
@@ -50,11 +52,15 @@ class Front:
         finally:
             turn.users -= 1
             if not turn.users and turn is not self._turn:
+                self._over.remove(turn)
                 turn.idle.set()
 
-    def swap(self, edge: Edge) -> asyncio.Event:
-        """Put `edge` in force; the event is set when the one before answers no request any more."""
-        before, self._turn = self._turn, _Turn(edge)
-        if not before.users:
-            before.idle.set()
-        return before.idle
+    def swap(self, edge: Edge) -> tuple[asyncio.Event, ...]:
+        """Put `edge` in force. Once all of the events are set, no request is left that came before that.
+
+        What the last edge used, those before it may have used, too: a reload keeps what it needn't change.
+        """
+        if self._turn.users:
+            self._over.append(self._turn)
+        self._turn = _Turn(edge)
+        return tuple(turn.idle for turn in self._over)

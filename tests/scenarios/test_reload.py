@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ from pypicache.config.load import load
 from pypicache.reloading import settle
 from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
-from tests.origin import Origin, StallAt
+from tests.installers import Result, uv_install
+from tests.origin import Delay, Origin, StallAt
 from tests.wheels import wheel
 
 Daemons = Callable[..., Daemon]
@@ -111,6 +115,50 @@ def test_a_response_that_is_on_its_way_is_finished_by_what_it_began_with(
     client.close()
 
 
+def test_an_index_that_a_reload_kept_is_kept_for_requests_from_before_it(
+    daemon: Daemons, origins: Callable[..., Origin]
+) -> None:
+    """A reload that changes nothing, then one that drops the index: its first requests are still answered from it."""
+    first, second = origins(), origins()
+    item = wheel("alpha", "1.0", size=1 << 20)
+    first.add(item)
+    gate = first.gate()
+    first.script("/simple/alpha/", Delay(gate))
+    running = daemon(config_for(first))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(get, f"{running.simple}alpha/")
+        first.wait_for(lambda: first.stalled == 1)
+        reload(running)
+        reload(running, **config_for(second))
+        gate.open()
+        assert waiting.result().status == 200
+
+
+def test_a_download_that_others_have_joined_since_is_finished(
+    daemon: Daemons, origins: Callable[..., Origin]
+) -> None:
+    """It began before the reload, and the client that caused it has left; the mirror isn't configured any more."""
+    first, second = origins(name="first"), origins(name="second")
+    item = wheel("alpha", "1.0", size=1 << 20)
+    first.add(item)
+    second.add(item)
+    gate = first.gate()
+    first.script(item.filename, StallAt(500_000, gate))
+    running = daemon(config_for(first))
+    link = running.link(item)
+    leaving = ByHand(link)
+    assert b"200 OK" in leaving.head()
+    reload(running, **config_for(second))
+    joining = ByHand(link)
+    assert b"200 OK" in joining.head()
+    begun = joining.read(1000)
+    leaving.close()
+    running.wait_log(rf'{item.filename}" 499 ')
+    gate.open()
+    assert begun + joining.read(len(item.data) - 1000) == item.data
+    joining.close()
+
+
 def test_a_reload_settles_on_what_a_running_process_can_be(tmp_path: Path) -> None:
     file = tmp_path / "pypicache.yaml"
     file.write_text("server: {listen: '127.0.0.1:1', workers: 2, accel_group: web, max_connections: 7}\n")
@@ -120,3 +168,65 @@ def test_a_reload_settles_on_what_a_running_process_can_be(tmp_path: Path) -> No
     assert config.server.workers == 1
     assert config.server.max_connections == 7
     assert set(fixed) == {"server.listen", "server.workers", "cache.dir"}
+
+
+def under_load(daemon: Daemons, origins: Callable[..., Origin], folder: Path, times: int) -> None:
+    """Reload so many times, every third time with errors, while uv installs again and again without a cache of its own."""
+    first, second = origins(name="first"), origins(name="second")
+    names = [f"load{number}" for number in range(12)]
+    for name in names:
+        for origin in (first, second):
+            origin.add(wheel(name, "1.0", size=50_000))
+    orders = [config_for(*each, index={"ttl": "0s"}) for each in ((first, second), (second, first))]
+    running = daemon(orders[0])
+    done, installs = threading.Event(), 0
+    failures: list[Result] = []
+
+    def install() -> None:
+        nonlocal installs
+        while not done.is_set():
+            result = uv_install(folder / f"uv{installs}", *names, index_url=running.simple)
+            if result.code:
+                failures.append(result)
+            installs += 1
+
+    load = threading.Thread(target=install)
+    load.start()
+    try:
+        for number in range(times):
+            seen = len(running.log)
+            if number % 3 == 2:
+                running.config_file.write_text(
+                    "indexes: {root/pypi: {mirrors: [https://x.example/], ttl: soon}}\n"
+                )
+                running.send(signal.SIGHUP)
+                running.wait_log("ERROR not reloaded", since=seen)
+            else:
+                reload(running, **orders[number % 2])
+    finally:
+        done.set()
+        load.join()
+    assert installs
+    assert not failures
+    assert running.stop() == 0
+    told = re.findall(r'.*" (\d{3}) \d+ [\d.]+ms .*', running.log)
+    assert told
+    # uv leaves (499) when it has what it needs.
+    assert set(told) <= {"200", "206", "304", "404", "499"}, "\n".join(
+        line
+        for line in running.log.splitlines()
+        if '" 5' in line or ("INFO" not in line and " access " not in line)
+    )
+
+
+def test_uv_notices_nothing_of_reloads(
+    daemon: Daemons, origins: Callable[..., Origin], tmp_path: Path
+) -> None:
+    under_load(daemon, origins, tmp_path, 9)
+
+
+@pytest.mark.soak
+def test_uv_notices_nothing_of_a_hundred_reloads(
+    daemon: Daemons, origins: Callable[..., Origin], tmp_path: Path
+) -> None:
+    under_load(daemon, origins, tmp_path, 100)
