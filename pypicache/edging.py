@@ -83,6 +83,7 @@ def edge_of(config: schema.Config, wired: Mapping[str, Wired], parts: Parts) -> 
             explains=explains,
             stock={name: index.stock for name, index in wired.items()},
             web_urls={name: settings.web_url for name, settings in config.indexes.items()},
+            open_to_all=who.gate.open_to_all,
             default=config.default_index,
             look=parts.look,
             threads=parts.senders,

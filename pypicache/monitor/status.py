@@ -66,6 +66,7 @@ class TotalsStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What all requests since the start come to."""
 
     requests: int
+    """Those that had to do with an index."""
     page_hits: int
     page_misses: int
     file_hits: int

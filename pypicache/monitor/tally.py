@@ -82,6 +82,7 @@ class Totals:
     """What all requests since the start come to."""
 
     requests: int = 0
+    """Those that had to do with an index: somebody who watches isn't counted."""
     pages: tuple[int, int] = (0, 0)
     """Requests for pages, lists and legacy JSON that the cache answered, shared ones included; and that took a mirror."""
     files: tuple[int, int] = (0, 0)
@@ -122,10 +123,10 @@ class Tally:
         pages, files = [0, 0], [0, 0]
         requests = failed = 0
         for (_, kind, status, outcome), count in self.requests.copy().items():
-            requests += count
             failed += count if status >= 500 else 0  # noqa: PLR2004 - server errors
             if kind == "other":
                 continue
+            requests += count
             which = files if kind in {"file", "sidecar"} else pages
             which[0] += count if outcome in _HITS or outcome == "shared" else 0
             which[1] += count if outcome in _MISSES else 0

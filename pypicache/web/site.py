@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from operator import attrgetter
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aiohttp import hdrs, web
 
@@ -51,7 +51,7 @@ FILES = 200
 
 
 class Site:
-    """Answers browsers. `status`, `explains` and `stock` tell what is so; rendering is done in one of `threads`."""
+    """Answers browsers. `status`, `explains`, `stock` and `open_to_all` tell what is so; rendering is done in one of `threads`."""
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Site:
         explains: Mapping[str, Explains],
         stock: Mapping[str, TakesStock],
         web_urls: Mapping[str, str | None],
+        open_to_all: Callable[[str], bool],
         default: str,
         look: Look,
         threads: Executor,
@@ -70,6 +71,7 @@ class Site:
         self._explains = explains
         self._stock = stock
         self._web_urls = web_urls
+        self._open_to_all = open_to_all
         self._default = default
         self._threads = threads
         self._public_url = public_url
@@ -107,6 +109,8 @@ class Site:
             index=index,
             url=url,
             clients=clients(url),
+            closed=not self._open_to_all(index),
+            host=urlsplit(url).hostname,
             questions=sum(mirror.requests for each in status.indexes for mirror in each.mirrors),
             answers=chart(minutes, now, attrgetter("hits"), attrgetter("misses"), stacked=True),
             bytes=chart(minutes, now, attrgetter("sent"), attrgetter("received"), stacked=False),

@@ -58,7 +58,7 @@ def test_totals_keep_pages_files_and_failures_apart() -> None:
     ):
         tally.take(record)
     assert tally.totals() == Totals(
-        requests=8, pages=(2, 1), files=(2, 1), failed=1, sent=2322, saved=100 + 100 + 1000 + 10
+        requests=7, pages=(2, 1), files=(2, 1), failed=1, sent=2322, saved=100 + 100 + 1000 + 10
     )
     assert tally.requests["root/pypi", "page", 503, "failed"] == 1
     assert tally.sent == {

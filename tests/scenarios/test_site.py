@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Generator
 from html.parser import HTMLParser
@@ -208,10 +209,18 @@ def test_what_a_hostile_mirror_says_is_text(place: Place) -> None:
 
 
 def test_the_address_is_the_one_that_the_client_uses(place: Place) -> None:
-    """A Host that is none is refused, and never gets into a page."""
+    """A Host that is none is refused, and never gets into a page. Of a closed index it says where an account goes."""
     there = page(f"{place.url}/", {"Host": "cache.example:8080"})
     assert "pip install -i http://cache.example:8080/simple/ --trusted-host cache.example" in there.text
     assert get(f"{place.url}/", {**HTML, "Host": 'x"><script>'}).status == 400
+    assert "netrc" not in there.text
+    accounts = {"users": {"me": {"password": "secret-word"}}, "anonymous": "none"}
+    place.daemon.config["auth"] = accounts
     place.daemon.config["server"]["public_url"] = "https://pypi.example.org/cache/"
     place.daemon.restart()
-    assert "pip install -i https://pypi.example.org/cache/simple/ requests" in page(f"{place.url}/").text
+    assert get(f"{place.url}/", HTML).status == 401
+    known = {"Authorization": "Basic " + base64.b64encode(b"me:secret-word").decode()}
+    closed = page(f"{place.url}/", known)
+    assert "pip install -i https://pypi.example.org/cache/simple/ requests" in closed.text
+    assert "machine pypi.example.org login NAME" in closed.text
+    assert "secret-word" not in closed.text
