@@ -68,9 +68,11 @@ class Session:
     async def log_in(self, request: web.BaseRequest, user: str, password: str) -> str:
         """A token for the user. Raises Unauthorized, Denied, TooManyAttempts."""
         _refuse_browsers(request)
+        if user in self._secrets and not password:
+            # Before it is looked at: from elsewhere it must not count as having got it right.
+            self._must_be_here(request, user)
         if not await self._accounts.verify(user, password, address_of(request, self._trusted)):
             raise Unauthorized("the name or the password is wrong", challenge=CHALLENGE)
-        self._must_be_here(request, user)
         expires = int(self._clock()) + LIFETIME
         return tokens.make(self._key, user=user, secret=self._secrets[user], expires=expires)
 

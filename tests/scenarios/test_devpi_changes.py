@@ -411,6 +411,9 @@ def test_guesses_at_a_login_are_slowed_and_nobody_here_is_locked_out(written: Ca
     assert statuses[0] == 401
     slowed = ask(url, "POST", {"user": "ann", "password": "hidden word"}, outside)
     assert (statuses[-1], slowed.status, int(slowed.headers["retry-after"]) >= 1) == (429, 429, True)
+    # An empty password, which is right and of no use from there, forgives nothing.
+    assert ask(url, "POST", {"user": "root", "password": ""}, outside).status == 403
+    assert ask(url, "POST", {"user": "ann", "password": "one more"}, outside).status == 429
     login(daemon)
     login(daemon, "ann", "hidden word", **{"X-Forwarded-For": "192.0.2.2"})
     assert "hidden" not in daemon.log
