@@ -79,7 +79,9 @@ class Evictor:
         self._pool: list[Candidate] = []
         self._found: list[Candidate] = []
         self._left: list[int] = []
-        self._began = self._ended = self._barren_until = float("-inf")
+        self._ended = self._barren_until = float("-inf")
+        self._took = self._taking = 0.0
+        """Seconds of work that the last pass was, and that this one has been: pauses between its steps don't count."""
         self.spared: Callable[[Candidate], bool] = lambda _: False
         """What stays, whatever happens; asked in any thread."""
 
@@ -105,8 +107,8 @@ class Evictor:
                     break
                 else:
                     fresh = not self._left
-            if fresh and (took := self._ended - self._began) > DEAR and need() > 0:
-                self._barren_until = time.monotonic() + PATIENCE * took
+            if fresh and self._took > DEAR and need() > 0:
+                self._barren_until = time.monotonic() + PATIENCE * self._took
             return count
 
     def evict(self, candidates: Sequence[Candidate], why: Why) -> int:
@@ -136,16 +138,18 @@ class Evictor:
     def _step(self) -> list[Candidate]:
         if not self._left:
             self._left = list(range(SHARDS))
-            self._found, self._began = [], time.monotonic()
+            self._found, self._taking = [], 0.0
+        began = time.monotonic()
         shard = self._left.pop()
         found = self._files.count(shard)
         self._count_links(shard)
+        self._taking += time.monotonic() - began
         self._found += found
         if len(self._found) > 2 * self._most:
             self._found = eviction.coldest(self._found, self._most)
         if not self._left:
             self._pool, self._found = eviction.coldest(self._found, self._most), []
-            self._ended = time.monotonic()
+            self._ended, self._took = time.monotonic(), self._taking
         return found
 
     def _hurry(self) -> bool:
@@ -161,8 +165,7 @@ class Evictor:
 
     def _pop(self) -> Candidate | None:
         """The coldest of the pool that is still as cold as it was."""
-        took = self._ended - self._began
-        if self.surveyed and time.monotonic() - self._ended > max(1.0, PATIENCE * took):
+        if self.surveyed and time.monotonic() - self._ended > max(1.0, PATIENCE * self._took):
             self._pool = []
         while self._pool:
             candidate = self._pool.pop()

@@ -219,6 +219,7 @@ def test_limits_are_changed_by_a_reload(origin: Origin, daemon: Make) -> None:
     settled(running, running.cache)
 
 
+@pytest.mark.soak
 def test_l9_a_directory_as_a_power_cut_leaves_it(origin: Origin, daemon: Make, tmp_path: Path) -> None:
     """A copy made file by file while files come and go agrees with itself nowhere, and is a cache all the same."""
     items = files(200, 100_000, projects=4)
@@ -291,6 +292,7 @@ def test_promise_7_killed_under_load_with_eviction_on(origin: Origin, daemon: Ma
     assert "Traceback" not in running.log
 
 
+@pytest.mark.soak
 def test_l8_killed_while_it_starts(origin: Origin, daemon: Make) -> None:
     """At any instant of the start; the one after it is as any other."""
     items = files(40, 100_000, projects=2)

@@ -147,6 +147,21 @@ async def test_the_sums_are_mended_at_the_start(
     assert store.keeper.files.look(kept) is not None
 
 
+async def test_pauses_between_the_steps_of_a_pass_are_no_work(
+    store: DiskBlobStore, clock: ManualClock
+) -> None:
+    """How long a pass takes decides how long its findings are believed: a leisurely one isn't believed for minutes."""
+    evictor = store.keeper.evictor
+    await put(store, "something")
+    evictor.survey()
+    await asyncio.to_thread(time.sleep, 0.4)
+    began = time.monotonic()
+    while evictor.passing:
+        evictor.survey()
+    assert evictor._took < time.monotonic() - began + 0.2
+    assert evictor.free(lambda: 1 if store.keeper.totals().count else 0) == 1
+
+
 async def test_one_process_looks_after_the_cache_until_it_ends(
     store: DiskBlobStore, heard: Heard, clock: ManualClock
 ) -> None:
@@ -418,7 +433,7 @@ def plant(root: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "count", [2000, pytest.param(1_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+    "count", [1000, pytest.param(1_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
 )
 async def test_a_start_with_many_files_serves_at_once(
     root: Path, heard: Heard, clock: ManualClock, count: int
