@@ -1,4 +1,4 @@
-"""The command line as a subprocess, in an environment of its own."""
+"""The command line as a subprocess in an environment of its own, or in this process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from pypicache.cli import _commands as cli
 from tests.environment import REPOSITORY
 
 
@@ -32,3 +35,12 @@ def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[st
     """The run, if it succeeded; otherwise the test fails with what was said."""
     assert done.returncode == 0, f"{done.returncode}: {done.stderr}{done.stdout}"
     return done
+
+
+def run_here(*arguments: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The same in this process, in a fraction of the time: for commands that are told everything by options."""
+    words = [str(each) for each in arguments]
+    done = CliRunner().invoke(cli, words, input=given, prog_name="pypicache")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)

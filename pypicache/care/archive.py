@@ -14,7 +14,8 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from pypicache.care import manifest as manifests
 from pypicache.care.kept import Damaged
@@ -28,10 +29,10 @@ _BLOCK = 1 << 20
 
 
 class Writer:
-    """Writes an archive to `file`."""
+    """Writes an archive to `file`. A context manager: what ends with an error gets no end-of-archive mark."""
 
     def __init__(self, file: BinaryIO, manifest: Manifest) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_BLOCK)  # noqa: SIM115 - closed by `close`
+        self._tar = tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_BLOCK)  # noqa: SIM115 - closed by __exit__
         data = manifests.dump(manifest)
         self.add(manifests.NAME, len(data), io.BytesIO(data))
 
@@ -42,9 +43,13 @@ class Writer:
         member.mode = 0o644
         self._tar.addfile(member, data)
 
-    def close(self) -> None:
-        """Write the end."""
-        self._tar.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tar.__exit__(kind, error, trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,11 @@ class Member:
 
 
 class Reader:
-    """Reads an archive from `file`: its manifest at once, then its members, each before the next."""
+    """Reads an archive from `file`: its manifest at once, then its members, each before the next. A context manager."""
 
     def __init__(self, file: BinaryIO) -> None:
         try:
-            self._tar = tarfile.open(fileobj=file, mode="r|", bufsize=_BLOCK)  # noqa: SIM115 - closed by `close`
+            self._tar = tarfile.open(fileobj=file, mode="r|", bufsize=_BLOCK)  # noqa: SIM115 - closed by __exit__
         except tarfile.TarError as error:
             raise Damaged(f"it isn't an archive of pypicache: {one_line(str(error))}") from None
         first = self._next()
@@ -101,8 +106,12 @@ class Reader:
         if (more := self._next()) is not None:
             raise Damaged(f"the archive has {one_line(more.name, 120)}, of which its manifest doesn't tell")
 
-    def close(self) -> None:
-        """Let go of it."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._tar.close()
 
     def _next(self) -> tarfile.TarInfo | None:
@@ -130,5 +139,5 @@ def read_manifest(path: Path) -> tuple[Manifest, str]:
         if head == b"{":
             data = file.read(MAX_MANIFEST)
             return manifests.load(data), hashlib.sha256(data).hexdigest()
-        reader = Reader(file)
-        return reader.manifest, reader.digest
+        with Reader(file) as reader:
+            return reader.manifest, reader.digest

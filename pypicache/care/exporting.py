@@ -90,17 +90,16 @@ class Selection:
         return total
 
     def _write(self, manifest: Manifest, file: BinaryIO, progress: Progress) -> None:
-        writer = Writer(file, manifest)
-        for held in manifest.blobs:
-            if not held.left_out:
-                self._write_blob(writer, held, progress)
-        for key in sorted(manifest.projects):
-            if not manifest.projects[key].left_out:
-                size = manifest.projects[key].size
-                self._records.seek(self._places[key])
-                writer.add(project_member(key), size, cast("BinaryIO", self._records))
-                progress.step(size)
-        writer.close()
+        with Writer(file, manifest) as writer:
+            for held in manifest.blobs:
+                if not held.left_out:
+                    self._write_blob(writer, held, progress)
+            for key in sorted(manifest.projects):
+                if not manifest.projects[key].left_out:
+                    size = manifest.projects[key].size
+                    self._records.seek(self._places[key])
+                    writer.add(project_member(key), size, cast("BinaryIO", self._records))
+                    progress.step(size)
 
     def _write_blob(self, writer: Writer, held: Held, progress: Progress) -> None:
         path = self.stores.blobs.keeper.files.path(held.sha256)

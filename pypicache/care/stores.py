@@ -7,18 +7,18 @@ it has in memory it doesn't forget by this; that is the caller's to tell it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pypicache.config import schema
 from pypicache.events import Observer
 from pypicache.rules.eviction import Limits
 from pypicache.store import soundness
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
+from pypicache.store.holdings import Holdings
 from pypicache.store.links import LinkStore
 from pypicache.store.lists import ListStore
 
@@ -36,11 +36,6 @@ class Stores:
     """What was wrong with the page database when it was opened, if somebody asked."""
 
 
-def limits_of(cache: schema.Cache) -> Limits:
-    """How large the configuration lets the cache grow."""
-    return Limits(max_size=cache.max_size, min_free=cache.min_free, max_age=cache.max_age)
-
-
 @asynccontextmanager
 async def stores(
     root: Path,
@@ -48,19 +43,25 @@ async def stores(
     limits: Limits | None = None,
     pages_limit: int = 1 << 30,
     group: str | None = None,
+    pinned: Callable[[str], bool] | None = None,
     look: bool = False,
     repair: bool = True,
     observe: Observer | None = None,
 ) -> AsyncIterator[Stores]:
     """The stores of that directory, which is made if need be. Raises StoreError with the remedy.
 
-    `pages_limit` is of the page database, in bytes. With `look`, that is looked through before it is opened; a damaged one
+    `pages_limit` is of the page database, in bytes; `pinned` tells of a project's name whether its files stay where room has to
+    be made. With `look`, that is looked through before it is opened; a damaged one
     is set aside at once, unless `repair` is False: then it stays as it is, and no page is found.
     """
     async with AsyncExitStack() as stack:
         blobs = await stack.enter_async_context(
             DiskBlobStore(root, limits=limits, group=group, observe=observe)
         )
+        if pinned is not None:
+            holdings = Holdings(root, pinned=pinned, indexes=())
+            await asyncio.to_thread(holdings.refresh)
+            blobs.keeper.evictor.spared = lambda candidate: holdings.pins(candidate.sha256)
         links = await stack.enter_async_context(LinkStore(root, usage=blobs.keeper.usage, observe=observe))
         folder = root / "pages"
         trouble = await asyncio.to_thread(soundness.database, folder) if look else None

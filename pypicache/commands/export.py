@@ -108,16 +108,16 @@ async def _export(
     from pypicache.care import choosing  # noqa: PLC0415 - not needed for --help
     from pypicache.care.archive import read_manifest  # noqa: PLC0415 - as above
     from pypicache.care.exporting import Selection  # noqa: PLC0415 - as above
-    from pypicache.care.stores import stores  # noqa: PLC0415 - as above
     from pypicache.commands.bar import Bar  # noqa: PLC0415 - as above
+    from pypicache.commands.opening import opened  # noqa: PLC0415 - as above
 
     earlier = None if since is None else read_manifest(since)
-    async with stores(config.cache.dir, group=config.server.accel_group) as opened:
-        with Selection(opened) as selection, Bar() as bar:
+    async with opened(config) as stores:
+        with Selection(stores) as selection, Bar() as bar:
             if pins is None:
-                await choosing.everything(opened, selection)
+                await choosing.everything(stores, selection)
             else:
-                await choosing.pinned(opened, selection, pins, indexes)
+                await choosing.pinned(stores, selection, pins, indexes)
             manifest = selection.manifest(earlier)
             with _output(file) as output:
                 size = await selection.write(manifest, output, bar)

@@ -104,15 +104,15 @@ async def _import(config: Config, file: str) -> Imported:
     """Import the archive. Raises PypicacheError, OSError."""
     from pypicache.care.archive import Reader  # noqa: PLC0415 - not needed for --help
     from pypicache.care.importing import import_archive  # noqa: PLC0415 - as above
-    from pypicache.care.stores import limits_of, stores  # noqa: PLC0415 - as above
     from pypicache.commands.bar import Bar  # noqa: PLC0415 - as above
+    from pypicache.commands.opening import opened, tell_daemon  # noqa: PLC0415 - as above
 
     with _input(file) as source, Bar() as bar:
-        reader = Reader(source)
-        async with stores(
-            config.cache.dir, limits=limits_of(config.cache), group=config.server.accel_group
-        ) as opened:
-            return await import_archive(opened, reader, bar)
+        with Reader(source) as reader:
+            async with opened(config) as stores:
+                done = await import_archive(stores, reader, bar)
+        await asyncio.to_thread(tell_daemon, config)
+        return done
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from pathlib import Path
 import click
 
 from pypicache.care.devpi import find
-from pypicache.care.stores import limits_of, stores
 from pypicache.care.taking import Taken, Taking, pages_of
 from pypicache.commands.bar import Bar
 from pypicache.commands.common import FAILED, USAGE, fail, leaves
+from pypicache.commands.opening import opened
 from pypicache.config.schema import Config
 from pypicache.errors import PypicacheError, one_line
 from pypicache.service import service
@@ -61,7 +61,7 @@ async def _import(config: Config, directory: Path, index: str | None, *, no_page
     root = directory.parent if directory.name == "+files" else directory
     async with (
         service(_offline(config) if no_pages else config, observer=lambda _: None) as running,
-        stores(config.cache.dir, limits=limits_of(config.cache), group=config.server.accel_group) as opened,
+        opened(config) as stores,
     ):
         serving = {wired.settings.name: wired.serving for wired in running.wired}
 
@@ -70,7 +70,7 @@ async def _import(config: Config, directory: Path, index: str | None, *, no_page
 
         with Bar() as bar:
             taking = Taking(
-                stores=opened, root=root, indexes=indexes, page_of=pages_of(serving), progress=bar
+                stores=stores, root=root, indexes=indexes, page_of=pages_of(serving), progress=bar
             )
             return await taking.take(found)
 

@@ -10,6 +10,7 @@ import asyncio
 import http.client
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import click
@@ -19,9 +20,8 @@ from pypicache.care import admin
 from pypicache.care.caretaker import Caretaker
 from pypicache.care.orders import Answer, AnyOrder, HitRates, Prefetch, Refresh, Verify
 from pypicache.care.progress import Progress
-from pypicache.care.stores import stores
-from pypicache.caring import care_of, pages_limit
 from pypicache.commands.common import USAGE, fail
+from pypicache.commands.opening import opened
 from pypicache.config.schema import Config
 from pypicache.errors import PypicacheError, one_line
 from pypicache.index.entry import Page
@@ -97,19 +97,12 @@ async def _on_directory(config: Config, order: AnyOrder, progress: Progress) -> 
         raise PypicacheError(
             f"there is no cache in {config.cache.dir}: it is made when the daemon first starts"
         )
-    async with stores(
-        config.cache.dir,
-        limits=care_of(config).limits,
-        pages_limit=pages_limit(config),
-        group=config.server.accel_group if config.server.accel else None,
-        look=isinstance(order, Verify),
-        repair=not isinstance(order, Verify) or order.repair,
-    ) as opened:
-        patterns = config.cache.pin
+    repair = not isinstance(order, Verify) or order.repair
+    async with opened(config, look=isinstance(order, Verify), repair=repair) as stores:
         keeper = Caretaker(
-            stores=opened,
+            stores=stores,
             live=_Nothing(tuple(config.indexes)),
-            pinned=lambda project: matches_any(project, patterns=patterns),
+            pinned=partial(matches_any, patterns=config.cache.pin),
         )
         return await keeper.do(order, progress)
 

@@ -28,19 +28,15 @@ DATA = {held(data).sha256: data for data in (ONE, TWO)}
 
 def written(manifest: Manifest = MANIFEST) -> bytes:
     file = io.BytesIO()
-    writer = Writer(file, manifest)
-    for name, each in manifest.members():
-        writer.add(name, each.size, io.BytesIO(DATA[each.sha256]))
-    writer.close()
+    with Writer(file, manifest) as writer:
+        for name, each in manifest.members():
+            writer.add(name, each.size, io.BytesIO(DATA[each.sha256]))
     return file.getvalue()
 
 
 def read(archive: bytes) -> Mapping[str, bytes]:
-    reader = Reader(io.BytesIO(archive))
-    try:
+    with Reader(io.BytesIO(archive)) as reader:
         return {member.name: b"".join(member.read()) for member in reader.members()}
-    finally:
-        reader.close()
 
 
 def forged(*members: tuple[tarfile.TarInfo, bytes], manifest: Manifest = MANIFEST) -> bytes:

@@ -16,7 +16,7 @@ import pytest
 from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
-from tests.program import ok, run
+from tests.program import ok, run, run_here
 from tests.wheels import Artifact, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -47,14 +47,14 @@ def either(request: pytest.FixtureRequest, made: Daemon) -> Daemon:
 
 def told(made: Daemon, *arguments: str, code: int = 0) -> Any:
     """What the command says, as JSON."""
-    done = run(made.folder, *arguments, "--json", "-c", made.config_file)
+    done = run_here(*arguments, "--json", "-c", made.config_file)
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 
 
 def said(made: Daemon, *arguments: str, given: str | None = None) -> str:
     """What the command says, for people."""
-    done = ok(run(made.folder, *arguments, "-c", made.config_file, given=given, COLUMNS="200"))
+    done = ok(run_here(*arguments, "-c", made.config_file, given=given))
     return done.stdout
 
 
@@ -107,7 +107,7 @@ def test_a_purged_project_is_fetched_again_at_once(origin: Origin, either: Daemo
 
 
 def test_it_says_what_would_go_and_asks(made: Daemon) -> None:
-    done = run(made.folder, "purge", "--all", "-c", made.config_file, given="n\n")
+    done = run_here("purge", "--all", "-c", made.config_file, given="n\n")
     assert (done.returncode, "Remove 2 pages and 4 files" in done.stderr) == (1, True)
     assert blob(made, DEMO).exists()
     assert "removed 2 pages and 4 files" in said(made, "purge", "--all", given="y\n")

@@ -17,7 +17,7 @@ from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.installers import pip_install, uv_compile, uv_install
 from tests.origin import Origin
-from tests.program import ok, run
+from tests.program import ok, run_here
 from tests.wheels import sdist, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -48,8 +48,8 @@ def elsewhere(full: Daemon, daemon: MakeDaemon) -> Daemon:
 def carried(full: Daemon, there: Daemon, *options: str | Path) -> dict[str, Any]:
     """Export, import, and what the import said."""
     archive = full.folder / "cache.tar"
-    ok(run(full.folder, "export", archive, "-c", full.config_file, *options))
-    done = ok(run(there.folder, "import", archive, "--json", "-c", there.config_file))
+    ok(run_here("export", archive, "-c", full.config_file, *options))
+    done = ok(run_here("import", archive, "--json", "-c", there.config_file))
     said: dict[str, Any] = json.loads(done.stdout)
     return said
 
@@ -81,13 +81,13 @@ def test_everything_is_carried_by_two_archives(
     """The second has what is new since the first; without the first it isn't all, and that is told."""
     first, news = tmp_path / "first.tar", tmp_path / "news.tar"
     export = ("export", "-c", full.config_file)
-    ok(run(tmp_path, *export, first))
+    ok(run_here(*export, first))
     again = tmp_path / "again.tar"
-    ok(run(tmp_path, *export, again))
+    ok(run_here(*export, again))
     assert first.read_bytes() == again.read_bytes()
     origin.add(wheel("new", "1.0"))
     uv_install(tmp_path / "w" / "t", "new", index_url=full.simple).check()
-    ok(run(tmp_path, *export, "--since", first, news))
+    ok(run_here(*export, "--since", first, news))
     with tarfile.open(news) as tar:
         names = tar.getnames()
     assert names[0] == "manifest.json"
@@ -96,11 +96,11 @@ def test_everything_is_carried_by_two_archives(
 
     there = elsewhere(full, daemon)
     import_ = ("import", "-c", there.config_file)
-    alone = run(tmp_path, *import_, news)
+    alone = run_here(*import_, news)
     assert alone.returncode == 1
     assert "files are in an earlier archive only" in alone.stderr
-    ok(run(tmp_path, *import_, first))
-    assert ok(run(tmp_path, *import_, news)).stdout == (
+    ok(run_here(*import_, first))
+    assert ok(run_here(*import_, news)).stdout == (
         "0 files imported (0 bytes), 2 were here; 0 pages imported, 1 were newer here\n"
     )
     origin.close()
@@ -128,7 +128,7 @@ def test_what_a_lock_file_pins_and_the_cache_lacks_is_named(full: Daemon, tmp_pa
     lock = tmp_path / "requirements.txt"
     lock.write_text(f"demo==1.0\ndemo==2.0\nnever==1\nother==3.0 --hash=sha256:{OTHER.sha256}\n")
     archive = tmp_path / "a.tar"
-    done = run(tmp_path, "export", archive, "--lock", lock, "--json", "-c", full.config_file)
+    done = run_here("export", archive, "--lock", lock, "--json", "-c", full.config_file)
     assert done.returncode == 1
     assert json.loads(done.stdout)["missing"] == ["demo 2.0", "never 1"]
     with tarfile.open(archive) as tar:
@@ -139,10 +139,10 @@ def test_a_damaged_file_is_never_carried(full: Daemon, daemon: MakeDaemon, tmp_p
     """Neither out of a cache nor into one; and nothing is left of half an archive."""
     there = elsewhere(full, daemon)
     archive = tmp_path / "a.tar"
-    ok(run(tmp_path, "export", archive, "-c", full.config_file))
+    ok(run_here("export", archive, "-c", full.config_file))
     blob = full.cache / "blobs" / "sha256" / OTHER.sha256[:2] / OTHER.sha256[2:4] / OTHER.sha256
     blob.write_bytes(bytes(len(OTHER.data)))
-    out = run(tmp_path, "export", tmp_path / "b.tar", "-c", full.config_file)
+    out = run_here("export", tmp_path / "b.tar", "-c", full.config_file)
     assert out.returncode == 1
     assert f"the file {OTHER.sha256} is damaged: run pypicache verify --repair" in out.stderr
     assert sorted(path.name for path in tmp_path.glob("*.tar*")) == ["a.tar"]
@@ -150,7 +150,7 @@ def test_a_damaged_file_is_never_carried(full: Daemon, daemon: MakeDaemon, tmp_p
     data = bytearray(archive.read_bytes())
     data[data.index(OTHER.data) + 100] ^= 1
     archive.write_bytes(data)
-    into = run(tmp_path, "import", archive, "-c", there.config_file)
+    into = run_here("import", archive, "-c", there.config_file)
     assert into.returncode == 1
     assert "is damaged: it hashes to" in into.stderr
     assert not list((there.cache / "blobs").rglob(OTHER.sha256))
@@ -161,11 +161,11 @@ def test_an_older_page_never_replaces_a_newer_one(
     origin: Origin, full: Daemon, daemon: MakeDaemon, tmp_path: Path
 ) -> None:
     archive = tmp_path / "a.tar"
-    ok(run(tmp_path, "export", archive, "-c", full.config_file))
+    ok(run_here("export", archive, "-c", full.config_file))
     origin.add(wheel("other", "4.0"))
     there = daemon(config_for(origin))
     assert "other-4.0" in get(f"{there.simple}other/").text
-    ok(run(tmp_path, "import", archive, "-c", there.config_file))
+    ok(run_here("import", archive, "-c", there.config_file))
     there.restart()
     assert "other-4.0" in get(f"{there.simple}other/").text
     assert get(there.link(OTHER)).headers["cache-status"].startswith("pypicache; hit")
@@ -179,7 +179,7 @@ def test_an_import_that_is_killed_leaves_nothing_half_and_goes_on(
     source = daemon(config_for(origin))
     assert get(source.link(large)).body == large.data
     archive = tmp_path / "a.tar"
-    ok(run(tmp_path, "export", archive, "-c", source.config_file))
+    ok(run_here("export", archive, "-c", source.config_file))
     there = elsewhere(source, daemon)
     env = clean(tmp_path / "home", {"PYTHONPATH": str(REPOSITORY)})
     command = [sys.executable, "-m", "pypicache", "import", "-", "-c", str(there.config_file)]
@@ -189,7 +189,23 @@ def test_an_import_that_is_killed_leaves_nothing_half_and_goes_on(
         process.stdin.write(archive.read_bytes()[:6_000_000])
         process.kill()
     assert not list((there.cache / "blobs").rglob(large.sha256))
-    assert "1 files imported" in ok(run(tmp_path, "import", archive, "-c", there.config_file)).stdout
+    assert "1 files imported" in ok(run_here("import", archive, "-c", there.config_file)).stdout
     assert not list((there.cache / "spool").iterdir())
     there.start()
     assert get(there.link(large)).body == large.data
+
+
+def test_an_import_is_served_by_a_running_daemon_at_once(
+    origin: Origin, daemon: MakeDaemon, tmp_path: Path
+) -> None:
+    """What its memory held of an older page is forgotten."""
+    origin.add(OTHER)
+    there = daemon(config_for(origin, index={"ttl": "1d"}))
+    assert "other-3.0" in get(f"{there.simple}other/").text
+    origin.add(wheel("other", "4.0"))
+    again = daemon(config_for(origin))
+    assert "other-4.0" in get(f"{again.simple}other/").text
+    archive = tmp_path / "a.tar"
+    ok(run_here("export", archive, "-c", again.config_file))
+    ok(run_here("import", archive, "-c", there.config_file))
+    assert "other-4.0" in get(f"{there.simple}other/").text

@@ -15,7 +15,7 @@ from tests.daemon import Daemon, config_for
 from tests.devpi import DevpiServer, install
 from tests.installers import uv_install
 from tests.origin import Origin
-from tests.program import run
+from tests.program import run, run_here
 from tests.wheels import Artifact, artifact, sdist, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -43,7 +43,7 @@ def made(origin: Origin, daemon: MakeDaemon) -> Daemon:
 
 
 def imported(made: Daemon, server: Path, *options: str, code: int = 0) -> dict[str, Any]:
-    done = run(made.folder, "import", "--devpi", server, "--json", "-c", made.config_file, *options)
+    done = run_here("import", "--devpi", server, "--json", "-c", made.config_file, *options)
     assert done.returncode == code, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     return said

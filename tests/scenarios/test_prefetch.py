@@ -18,7 +18,7 @@ from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.installers import uv_install
 from tests.origin import Origin
-from tests.program import run
+from tests.program import run, run_here
 from tests.wheels import sdist, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -47,7 +47,7 @@ def made(origin: Origin, daemon: MakeDaemon) -> Daemon:
 
 
 def prefetched(made: Daemon, *arguments: str | Path, code: int = 0) -> Any:
-    done = run(made.folder, "prefetch", *arguments, "--json", "-c", made.config_file)
+    done = run_here("prefetch", *arguments, "--json", "-c", made.config_file)
     assert done.returncode == code, done.stderr + done.stdout
     return json.loads(done.stdout)
 

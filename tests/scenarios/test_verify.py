@@ -17,7 +17,7 @@ from pypicache.store.bytesdisk import seal
 from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
-from tests.program import run
+from tests.program import run, run_here
 from tests.wheels import Wheel, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -105,7 +105,7 @@ def plant(made: Daemon) -> dict[str, str]:
 
 
 def verified(made: Daemon, *arguments: str, code: int) -> Any:
-    done = run(made.folder, "verify", "--json", "-c", made.config_file, *arguments)
+    done = run_here("verify", "--json", "-c", made.config_file, *arguments)
     assert done.returncode == code, done.stderr + done.stdout
     return json.loads(done.stdout)
 
