@@ -21,7 +21,7 @@ import pytest
 
 from pypicache.store.keeper import Keeper
 from pypicache.store.usage import Usage
-from tests.client import get
+from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.origin import Origin
@@ -183,6 +183,31 @@ def test_a_file_larger_than_the_cache_whose_size_only_the_mirror_says(origin: Or
     assert get(running.link(little)).body == little.data
     assert len(origin.gets(little.filename)) == 1
     settled(running, running.cache)
+
+
+def test_l20_a_file_that_a_slow_client_is_reading_stays(origin: Origin, daemon: Make) -> None:
+    """However much else comes and goes meanwhile; when the client has it, it is a file as any other."""
+    read = wheel("read", "1.0", size=8 * MIB)
+    others = files(18, 1 * MB, projects=1)
+    for item in (read, *others):
+        origin.add(item)
+    running = daemon(config_for(origin, cache={"max_size": "16MiB", "min_free": 0}))
+    url = running.link(read)
+    get(url)
+    running.wait_log(f"stored {read.filename}")
+    blob = next(running.cache.glob(f"blobs/*/*/*/{read.sha256}"))
+    slow = ByHand(url)
+    slow.head()
+    body = slow.read(1000)
+    for address, item in links(running, others).items():
+        assert get(address).body == item.data
+    assert blob.exists()
+    body += slow.read(len(read.data) - 1000)
+    slow.close()
+    assert body == read.data
+    for address, item in links(running, others).items():
+        assert get(address).body == item.data
+    assert not blob.exists()
 
 
 def test_limits_are_changed_by_a_reload(origin: Origin, daemon: Make) -> None:
