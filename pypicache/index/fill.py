@@ -3,7 +3,7 @@
 A *lane* is one connection that fetches one span of the file after the other. Most files need one lane and one
 request. When a large one would take long, more lanes are opened, as far as the mirrors allow, and the file is fetched
 in pieces, the front one first (`rules.pieces` decides all of that). A lane that breaks gives its span back, and the
-next lane takes it up at the very byte: on the same mirror once, then on the next.
+next lane takes it up at the very byte: on the same mirror once, unless that fell silent, then on the next.
 
 Every attempt that brought new bytes clears the count of failures, so that a download goes on as long as anyone
 gives anything; it fails when every mirror has failed twice in a row without a byte.
@@ -275,10 +275,10 @@ class Fill:
         if lane.received:
             self._failures.clear()
             self._causes.clear()
-            self._breaks = {origin: self._breaks.get(origin, 0) + 1}
-            self._observer(
-                TransferResumed(filename=name, origin=origin, offset=lane.position, reason=str(cause))
-            )
+            breaks = TRIES if isinstance(cause, UpstreamTimeout) else 1  # its silence has cost enough
+            self._breaks = {origin: self._breaks.get(origin, 0) + breaks}
+            resumed = TransferResumed(filename=name, origin=origin, offset=lane.position, reason=str(cause))
+            self._observer(resumed)
         else:
             self._failures[origin] = self._failures.get(origin, 0) + 1
             self._causes.append(cause)

@@ -18,7 +18,7 @@ import pytest
 
 from tests.client import get
 from tests.daemon import Daemon, config_for
-from tests.origin import Hang, Origin, Status
+from tests.origin import Drip, Hang, Origin, Status
 from tests.origin_faults import (
     Both,
     Chunked,
@@ -117,6 +117,21 @@ def test_u9_a_mirror_that_hangs_over_a_file_costs_a_moment_and_that_once(
     assert time.monotonic() - middle < 2
     assert not first.gets(items[1].filename)
     assert len(second.gets(items[0].filename)) == 1 or size > 8 * MIB
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(150)
+def test_soak_u10_a_file_that_drips_goes_on_elsewhere(origins: Origins, daemon: Make) -> None:
+    """Less than a kilobyte a second for a minute is no better than silence; what came by then is kept."""
+    first, second = origins(), origins()
+    item = wheel("drip", "1.0", size=100_000)
+    for each in (first, second):
+        each.add(item)
+    first.script(item.filename, Drip(100), repeat=True)
+    running = daemon(config_for(first, second))
+    fetch(running.link(item), item, timeout=100)
+    [asked] = second.gets(item.filename)
+    assert asked.headers["range"].startswith("bytes=")
 
 
 def test_a_reset_at_every_kth_byte_on_two_mirrors(origins: Origins, daemon: Make, big: Wheel) -> None:
