@@ -112,16 +112,15 @@ class DiskBlobStore:
         """The blob, opened; see `BlobStore.open`. On the event loop: an open, an fstat, and the lock that says it is read."""
         if not SHA256.fullmatch(sha256):
             return None
-        path = self.keeper.files.path(sha256)
         try:
-            found = open_plain(path)
+            found = open_plain(self._place(sha256))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             self._trouble.tell("a stored file can't be opened", error.strerror or "")
             return None
         if isinstance(found, str):
-            self._set_aside(path, found)
+            self._set_aside(self.keeper.files.path(sha256), found)
             return None
         fd, status = found
         if size is None or status.st_size == size:
@@ -135,11 +134,15 @@ class DiskBlobStore:
     def glance(self, sha256: str) -> object:
         """What tells it from another; see `BlobStore.glance`."""
         try:
-            found = os.lstat(f"{self._blobs}/{sha256[:2]}/{sha256[2:4]}/{sha256}")
+            found = os.lstat(self._place(sha256))
         except OSError:
             return None
         self.keeper.uses.note(sha256)
         return found.st_dev, found.st_ino, found.st_size
+
+    def _place(self, sha256: str) -> str:
+        """Where the blob is, as `BlobFiles.path` has it: for each request, and a `Path` would take longer to make than to open."""
+        return f"{self._blobs}/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
     async def beginning_with(self, digits: str) -> str | None:
         """The digest of the one blob whose digest begins so; None if there is none or several."""

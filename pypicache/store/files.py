@@ -117,7 +117,7 @@ def hash_into(hasher: hashlib._Hash, fd: int, start: int, stop: int) -> None:
         start += len(piece)
 
 
-def open_plain(path: Path) -> tuple[int, os.stat_result] | str:
+def open_plain(path: Path | str) -> tuple[int, os.stat_result] | str:
     """The plain file there, opened, or what stands there instead; fit for the event loop. Raises OSError.
 
     Reading it doesn't change its access time, where that can be had: only a file's owner may ask for it.

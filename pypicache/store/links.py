@@ -118,7 +118,8 @@ class LinkStore:
         self._now = now
         self._trouble = Trouble("links", observe=observe)
         self._threads = Threads(count=1, name="links")
-        self._memory: OrderedDict[tuple[str, str], tuple[_State, LinkRecord]] = OrderedDict()
+        self._memory: OrderedDict[tuple[str, str], tuple[_State, LinkRecord, str]] = OrderedDict()
+        """With where each is: to work that out takes longer than to look there."""
         self._numbers = itertools.count()
 
     async def __aenter__(self) -> Self:
@@ -136,18 +137,18 @@ class LinkStore:
 
     def get(self, index: str, path: str) -> LinkRecord | None:
         """The record of that link; None when there is none. On the event loop: one stat, or one small file's read."""
-        file = self._file(index, path)
+        held = self._memory.get((index, path))
         try:
-            state = _state(file.lstat())
-            held = self._memory.get((index, path))
-            if held is not None and held[0] == state:
+            if held is not None and held[0] == _state(os.lstat(held[2])):
                 self._memory.move_to_end((index, path))
                 return held[1]
+            file = self._file(index, path)
             state, data = _read(file)
         except FileNotFoundError:
             self._memory.pop((index, path), None)
             return None
         except OSError as error:
+            file = self._file(index, path)
             if not file.is_symlink():
                 self._trouble.tell("a link record can't be read", error.strerror or "")
                 return None
@@ -186,7 +187,8 @@ class LinkStore:
         return self._links / place_of(index, path)
 
     def _keep(self, record: LinkRecord, state: _State) -> None:
-        self._memory[record.index, record.path] = (state, record)
+        place = str(self._file(record.index, record.path))
+        self._memory[record.index, record.path] = (state, record, place)
         self._memory.move_to_end((record.index, record.path))
         if len(self._memory) > self._remember:
             self._memory.popitem(last=False)

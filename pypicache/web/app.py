@@ -17,6 +17,7 @@ from pypicache import hops
 from pypicache.errors import BadRequest, UpstreamError
 from pypicache.index.ahead import Ahead
 from pypicache.index.explain import Explains
+from pypicache.index.lru import ByteLRU
 from pypicache.index.oldlinks import FindsOldLinks, LoneFile
 from pypicache.index.origins import FindsOrigins
 from pypicache.index.serving import Serving
@@ -40,6 +41,13 @@ from pypicache.web.sender import finish
 from pypicache.web.site import Site
 
 _ALLOWED = {hdrs.METH_GET, hdrs.METH_HEAD}
+
+
+ROUTES = 1 << 20
+"""Bytes of paths whose meaning is remembered."""
+
+ROUTE = 500
+"""About what a path's meaning weighs."""
 
 
 class Edge:
@@ -81,6 +89,7 @@ class Edge:
         self._about = about
         self._site = site
         self._files = Files(indexes=indexes, disk=disk, accel=accel, ahead=ahead)
+        self._routes: ByteLRU[str, places.Route] = ByteLRU(ROUTES)
         self.repeats = Repeats(clock=clock)
         """What of its answers can be given again; it goes with the edge."""
 
@@ -94,7 +103,8 @@ class Edge:
         try:
             response = await self._respond(request)
             await finish(request, response)
-            self.repeats.keep(request, response)
+            if isinstance(request, Request) and request.repeatable is not None:
+                request.keep = self.repeats.keep
         except ConnectionError:
             # Raised, it would be logged as a bug. What is returned instead goes nowhere: the connection has ended.
             if request.transport is not None:
@@ -116,7 +126,7 @@ class Edge:
             raise UpstreamError(
                 "", "a loop: this request has been here before; a mirror leads back to this cache"
             )
-        where = routes.route(request.rel_url.raw_path, self._indexes, self._default)
+        where = self._route(request.rel_url.raw_path)
         if isinstance(request, Request):
             request.place = where
         if isinstance(request, Request) and request.crowded and not places.is_open(where):
@@ -132,6 +142,14 @@ class Edge:
         await self._gate.admit(request, where)
         found = await self._resource(request, where)
         return self._simple_answer(request, where) if found is None else found
+
+    def _route(self, path: str) -> places.Route:
+        """What the path means; paths come again."""
+        where = self._routes.get(path)
+        if where is None:
+            where = routes.route(path, self._indexes, self._default)
+            self._routes.put(path, where, 2 * len(path) + ROUTE)
+        return where
 
     async def _resource(self, request: web.BaseRequest, where: places.Route) -> web.StreamResponse | None:
         """What an index has at that place; None when the place is none of an index's."""

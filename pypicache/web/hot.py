@@ -34,6 +34,7 @@ from pypicache.web.outlet import unsent
 from pypicache.web.pace import PACE, Watch
 from pypicache.web.punctual import Punctual
 from pypicache.web.repeats import Repeats
+from pypicache.web.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +149,15 @@ class Shortcut(Punctual):
         """The head of the request that is made of the next message, if it came by itself."""
         self._made += 1
         return self._head if self._number == self._made else None
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send what the handler left to send; keep the answer, if it can be given again."""
+        finished = await super().finish_response(request, resp, start_time)
+        if isinstance(request, Request) and request.keep is not None and not finished[1]:
+            request.keep(request, resp)
+        return finished
 
     # Clients that are slow to take what they were handed: it waits in the transport, nobody waits for it.
 

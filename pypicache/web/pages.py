@@ -11,11 +11,12 @@ from aiohttp import hdrs, web
 from pypicache.errors import PypicacheError
 from pypicache.index.entry import Outcome, Page
 from pypicache.index.lease import Lease
+from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
 from pypicache.rules.conditional import not_modified, wants_revalidation
 from pypicache.simple.model import ProjectName
-from pypicache.simple.negotiate import negotiate, negotiate_coding
+from pypicache.simple.negotiate import Representation, negotiate, negotiate_coding
 from pypicache.web.errors import response_to
 from pypicache.web.headers import CODINGS, PAGE_CACHE_CONTROL, VARY, age, cache_status, joined
 from pypicache.web.request import Repeatable, Request, note_mirror
@@ -26,12 +27,19 @@ PIECE = 256 << 10
 """Bytes of a page that are handed to the connection at a time."""
 
 
+_DECIDED = 256 << 10
+"""Bytes of headers that are remembered with what they ask for."""
+
+_OBJECTS = 500
+
+
 class Pages:
     """Answers requests for project pages."""
 
     def __init__(self, *, indexes: Mapping[str, Serving], clock: Callable[[], float]) -> None:
         self._indexes = indexes
         self._clock = clock
+        self._decided: ByteLRU[tuple[str | None, ...], tuple[Representation, str, bool]] = ByteLRU(_DECIDED)
 
     async def page(self, request: web.BaseRequest, name: str, project: ProjectName) -> web.StreamResponse:
         """The page in the form and coding that the client prefers; what can't be had depends on them as well."""
@@ -43,11 +51,8 @@ class Pages:
             return response
 
     async def _page(self, request: web.BaseRequest, name: str, project: ProjectName) -> web.StreamResponse:
-        headers = request.headers
-        representation = negotiate(joined(request, "Accept"), request.query.get("format"))
-        coding = negotiate_coding(joined(request, "Accept-Encoding"), CODINGS)
+        representation, coding, revalidate = self._wanted(request)
         index = self._indexes[name]
-        revalidate = wants_revalidation(joined(request, "Cache-Control"), headers.get("Pragma"))
         page = await index.page(project, revalidate=revalidate)
         if page.outcome in {Outcome.MISS, Outcome.REVALIDATED}:
             note_mirror(request, page.origin)
@@ -71,6 +76,26 @@ class Pages:
         if len(made.body) <= PIECE or request.method == hdrs.METH_HEAD:
             return web.Response(body=made.body, headers=answer)
         return await _stream(request, made.body, answer)
+
+    def _wanted(self, request: web.BaseRequest) -> tuple[Representation, str, bool]:
+        """The form, the coding, and whether a mirror is to be asked now. Few kinds of clients come, again and again."""
+        said = (
+            joined(request, "Accept"),
+            request.query.get("format"),
+            joined(request, "Accept-Encoding"),
+            joined(request, "Cache-Control"),
+            request.headers.get("Pragma"),
+        )
+        wanted = self._decided.get(said)
+        if wanted is None:
+            accept, form, codings, control, pragma = said
+            wanted = (
+                negotiate(accept, form),
+                negotiate_coding(codings, CODINGS),
+                wants_revalidation(control, pragma),
+            )
+            self._decided.put(said, wanted, sum(len(text) for text in said if text) + _OBJECTS)
+        return wanted
 
 
 def _repeatable(

@@ -49,7 +49,10 @@ class Recorder(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Note that the request was answered; `time` is by the event loop's clock, in seconds."""
-        self.tell(record_of(request, response, time, self.trusted))
+        record = record_of(request, response, time, self.trusted)
+        if isinstance(request, Request):
+            request.record = record
+        self.tell(record)
 
     def tell(self, record: Answered) -> None:
         """Note that a request was answered."""

@@ -12,8 +12,8 @@ from email.utils import formatdate
 
 from aiohttp import HttpVersion11, hdrs, web
 
+from pypicache.events import Answered
 from pypicache.index.lru import ByteLRU
-from pypicache.web.record import record_of
 from pypicache.web.request import Repeatable, Request
 
 MEMORY = 8 << 20
@@ -44,11 +44,13 @@ class Prepared:
         "record",
     )
 
-    def __init__(self, request: Request, response: web.StreamResponse, repeatable: Repeatable) -> None:
+    def __init__(
+        self, request: Request, response: web.StreamResponse, repeatable: Repeatable, record: Answered
+    ) -> None:
         self._lease = repeatable.lease
         self._body = None if request.method == hdrs.METH_HEAD else repeatable.body
         self._since = repeatable.confirmed_at
-        self.record = record_of(request, response, 0.0)
+        self.record = record
         self.forwarded = tuple(request.headers.getall("X-Forwarded-For", ()))
         kept = {name: text for name, text in response.headers.items() if name not in _REMADE}
         lines = "".join(f"{name}: {text}\r\n" for name, text in kept.items())
@@ -101,18 +103,18 @@ class Repeats:
     def __len__(self) -> int:
         return len(self._held)
 
-    def keep(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        """Keep the answer that the request was given, if it may be given again."""
+    def keep(self, request: Request, response: web.StreamResponse) -> None:
+        """Keep the answer that the request was given and that has been recorded, if it may be given again."""
         if (
-            isinstance(request, Request)
-            and request.head is not None
+            request.head is not None
+            and request.record is not None
             and request.repeatable is not None
             and request.repeatable.lease.holds(self.clock())
             and not request.guarded  # each time, the gate looks at who asks
             and _usual(request)
             and _framed(response)
         ):
-            prepared = Prepared(request, response, request.repeatable)
+            prepared = Prepared(request, response, request.repeatable, request.record)
             self._held.put(request.head, prepared, len(request.head) + prepared.weight)
 
 

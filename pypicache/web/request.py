@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
+from pypicache.events import Answered
 from pypicache.index.lease import Lease
 from pypicache.index.rendering import Rendering
 from pypicache.web.places import Route
@@ -57,6 +58,12 @@ class Request(web.BaseRequest):
 
     repeatable: Repeatable | None = None
     """Set by a handler whose answer others may get, too."""
+
+    keep: Callable[[Request, web.StreamResponse], None] | None = None
+    """What keeps its answer then, once it has gone out."""
+
+    record: Answered | None = None
+    """What became of it, once that is known."""
 
     mirror = ""
     """The mirror that was asked for its sake and answered, if there was one."""

@@ -11,6 +11,7 @@ import base64
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -139,12 +140,17 @@ def pypicache(folder: Path, origin: str, *, workers: int) -> Iterator[Peer]:
     server: dict[str, object] = {"workers": workers} if workers > 1 else {}
     config = {
         "server": server,
-        "log": {"file": str(folder / "log")},
         "indexes": {"root/pypi": {"mirrors": [{"url": origin, "name": "origin"}], "ttl": "1h"}},
     }
     running = Daemon(folder, config)
     try:
         running.start()
+        # Its log goes to a file once it runs: nobody is to read along while it is measured.
+        running.config["log"] = {"file": str(folder / "log")}
+        running.write_config()
+        running.send(signal.SIGHUP)
+        while not (folder / "log").exists():
+            time.sleep(0.02)
         yield Peer("pypicache", running.simple, lambda: _family(running.pid))
     finally:
         running.close()

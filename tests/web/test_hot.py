@@ -93,7 +93,8 @@ class Site:
                 response = web.Response(body=self.body, headers={"Age": age, "ETag": '"tag"'})
         await response.prepare(request)
         await response.write_eof()
-        self.repeats.keep(request, response)
+        if request.repeatable is not None:
+            request.keep = self.repeats.keep
         return response
 
 
