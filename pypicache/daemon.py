@@ -23,6 +23,7 @@ from pypicache.sink import Sink
 from pypicache.sockets import open_listeners
 from pypicache.store.owner import Owner
 from pypicache.worker import work
+from pypicache.workers import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ def run(config: schema.Config) -> int:
             log.warning("%s", warning)
         _raise_file_limit()
         with Owner(config.cache.dir) as owner:
+            count = config.server.workers or len(os.sched_getaffinity(0))
+            if count > 1:
+                return supervise(config, sink, count, released=owner.release)
             serve(config, sink, released=owner.release)
     except PypicacheError as error:
         log.critical("%s", error)
@@ -62,6 +66,25 @@ def serve(config: schema.Config, sink: Sink, *, released: Callable[[], object] =
 
     try:
         run_loop(main())
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def supervise(config: schema.Config, sink: Sink, count: int, *, released: Callable[[], object]) -> int:
+    """Have so many processes serve, until a signal ends them; the exit code. Raises PypicacheError when it can't listen."""
+    notifier = Notifier.of(os.environ)
+    listeners = open_listeners(config.server.listen, processes=count)
+    try:
+        return Supervisor(
+            config,
+            listeners,
+            count=count,
+            sink=sink,
+            notifier=notifier,
+            run_loop=run_loop,
+            released=released,
+        ).run()
     finally:
         for listener in listeners:
             listener.close()

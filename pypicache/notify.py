@@ -53,6 +53,9 @@ class Notifier:
             self._status = status
             self._tell(f"STATUS={status}")
 
+    def changed(self) -> None:
+        """Another configuration has come into force; for those who are told what systemd doesn't ask for."""
+
     def alive(self) -> None:
         """The loop turns; to be called at least every `watchdog` seconds."""
         if self.watchdog is not None:

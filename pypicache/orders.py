@@ -7,6 +7,7 @@
     SIGHUP            read the configuration again
     SIGUSR1           open the log file again
 
+A worker takes them from its supervisor only: SIGTERM ends it however often it comes, SIGQUIT at once.
 Orders are noted, and carried out by whoever waits for them. It imports nothing of the package.
 """
 
@@ -16,7 +17,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -38,19 +39,22 @@ class Orders:
         """To open the log file again; whoever does so clears it."""
 
     @contextmanager
-    def from_signals(self) -> Iterator[None]:
+    def from_signals(self, *, supervised: bool = False) -> Iterator[None]:
         """Take the orders from signals; afterwards, none of them does anything any more.
 
         A loop takes its handlers away as it closes, and a signal would then end the process by its default, as if it
         had failed. So the handlers are the system's own. Used on the running loop, in the main thread.
         """
         loop = asyncio.get_running_loop()
-        means = {
+        means: dict[signal.Signals, Callable[[], object]] = {
             signal.SIGTERM: self.stop,
             signal.SIGINT: self.stop,
             signal.SIGHUP: self.reload.set,
             signal.SIGUSR1: self.reopen.set,
         }
+        if supervised:
+            # The terminal and the system send to whole groups: once from them and once from the supervisor isn't twice.
+            means |= {signal.SIGTERM: self.end.set, signal.SIGINT: _nothing, signal.SIGQUIT: self.stop_now}
 
         def handle(number: int, _: FrameType | None) -> None:
             loop.call_soon_threadsafe(means[signal.Signals(number)])
@@ -71,10 +75,20 @@ class Orders:
         """End in order; told twice, at once."""
         if not self.end.is_set():
             self.end.set()
-        elif not self.at_once.is_set():
+        else:
+            self.stop_now()
+
+    def stop_now(self) -> None:
+        """End at once."""
+        self.end.set()
+        if not self.at_once.is_set():
             self.at_once.set()
             # What hangs while it closes (a disk, most likely) isn't waited for.
             _end_in(GRACE, 1)
+
+
+def _nothing() -> None:
+    """What an order means that isn't for this process."""
 
 
 def _end_in(seconds: float, code: int) -> None:

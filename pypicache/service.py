@@ -246,8 +246,13 @@ def _held(keeper: Keeper) -> tuple[int, int]:
 
 
 @asynccontextmanager
-async def service(config: schema.Config, *, observer: Observer = to_log) -> AsyncIterator[Service]:
-    """Everything behind the sockets, wired and open. Tests use this too, with an observer of their own."""
+async def service(
+    config: schema.Config, *, observer: Observer = to_log, name: str | None = None
+) -> AsyncIterator[Service]:
+    """Everything behind the sockets, wired and open. Tests use this too, with an observer of their own.
+
+    `name` is what it goes by in Via: one for all processes of a daemon, so that a loop through another one is found.
+    """
     async with AsyncExitStack() as stack:
         root = config.cache.dir
         monitor = await stack.enter_async_context(Monitor(observer=observer, clock=time.time))
@@ -261,7 +266,7 @@ async def service(config: schema.Config, *, observer: Observer = to_log) -> Asyn
         janitor = await stack.enter_async_context(Janitor(blobs.keeper, care=care, observe=observe))
         shared = Shared(
             clock=time.time,
-            own_name=own_name(),
+            own_name=name or own_name(),
             offload=offload,
             blobs=blobs,
             pages=await stack.enter_async_context(

@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from collections.abc import Iterable, MutableMapping, Sequence
 from pathlib import Path
 
@@ -32,13 +33,27 @@ _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
 class Listener:
-    """A socket that listens. `name` is what people and tests call it; `path` that of a Unix socket of our own making."""
+    """A socket that listens. `name` is what people and tests call it; `path` that of a Unix socket of our own making.
 
-    def __init__(self, sock: socket.socket, path: Path | None = None) -> None:
+    `others` listen on the same port, one for each further process; where there are none, processes share the socket.
+    """
+
+    def __init__(
+        self, sock: socket.socket, path: Path | None = None, others: Sequence[socket.socket] = ()
+    ) -> None:
         self.sock = sock
+        self._all = (sock, *others)
         self.name = _name(sock, path)
         self._path = path
         self._made = None if path is None else path.stat().st_ino
+
+    def only(self, process: int) -> Listener:
+        """What the process of that number accepts from, having been forked: the others' sockets are none of its business."""
+        mine = self._all[process % len(self._all)]
+        for sock in self._all:
+            if sock is not mine:
+                sock.close()
+        return Listener(mine)
 
     def close(self) -> None:
         """Listen no more; a Unix socket's name goes, unless another one has taken it."""
@@ -47,19 +62,20 @@ class Listener:
                 if self._path.lstat().st_ino == self._made:
                     self._path.unlink()
             self._path = None
-        self.sock.close()
+        for sock in self._all:
+            sock.close()
 
 
 def open_listeners(
-    addresses: Iterable[Listen], env: MutableMapping[str, str] = os.environ
+    addresses: Iterable[Listen], env: MutableMapping[str, str] = os.environ, *, processes: int = 1
 ) -> tuple[Listener, ...]:
-    """Every socket to accept from. Raises PypicacheError with one line that names the address and what is wrong."""
+    """Every socket to accept from, for so many processes. Raises PypicacheError with one line that names the address and what is wrong."""
     if passed := _passed(env):
         return tuple(passed)
     made: list[Listener] = []
     try:
         for address in addresses:
-            made += _listen(address)
+            made += _listen(address, processes)
     except BaseException:
         for listener in made:
             listener.close()
@@ -89,14 +105,16 @@ def _passed(env: MutableMapping[str, str]) -> list[Listener]:
     return passed
 
 
-def _listen(address: Listen) -> Sequence[Listener]:
+def _listen(address: Listen, processes: int) -> Sequence[Listener]:
     try:
-        return [_unix(address.unix)] if address.unix is not None else _tcp(address.host, address.port or 0)
+        if address.unix is not None:
+            return [_unix(address.unix)]
+        return _tcp(address.host, address.port or 0, processes)
     except OSError as error:
         raise PypicacheError(f"can't listen on {address}: {error.strerror or error}") from error
 
 
-def _tcp(host: str | None, port: int) -> list[Listener]:
+def _tcp(host: str | None, port: int, processes: int) -> list[Listener]:
     """A socket for each address that the host stands for. Raises OSError when there is none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     made: list[Listener] = []
@@ -106,7 +124,7 @@ def _tcp(host: str | None, port: int) -> list[Listener]:
             # Several addresses, and the system chooses the port: the same one for all.
             chosen = made[0].sock.getsockname()[1] if made else where[1]
             try:
-                made.append(Listener(_bound(family, (where[0], chosen, *where[2:]))))
+                made.append(_spread(family, (where[0], chosen, *where[2:]), processes))
             except OSError as error:
                 if error.errno not in _NOT_HERE:
                     raise
@@ -120,9 +138,31 @@ def _tcp(host: str | None, port: int) -> list[Listener]:
     return made
 
 
-def _bound(family: int, where: tuple[object, ...]) -> socket.socket:
+def _spread(family: int, where: tuple[object, ...], processes: int) -> Listener:
+    """A socket there for each process, among which Linux spreads the connections (SO_REUSEPORT, socket(7)).
+
+    One socket for all would give most connections to whoever wakes first.
+    """
+    first = _bound(family, where)
+    if processes == 1 or not sys.platform.startswith("linux"):
+        return Listener(first)
+    where = first.getsockname()
+    first.close()  # it has shown that nobody else listens there, which the next ones can't
+    made: list[socket.socket] = []
+    try:
+        made += (_bound(family, where, shared=True) for _ in range(processes))
+    except BaseException:
+        for sock in made:
+            sock.close()
+        raise
+    return Listener(made[0], others=made[1:])
+
+
+def _bound(family: int, where: tuple[object, ...], *, shared: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         # A port whose last connections linger may be used again; one that somebody listens on may not.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

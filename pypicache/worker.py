@@ -45,23 +45,30 @@ async def work(
     notifier: Notifier,
     sink: Sink,
     released: Callable[[], object],
+    name: str | None = None,
+    processes: int = 1,
 ) -> None:
-    """Serve until told to end. `released` is called when no new request will come."""
+    """Serve until told to end. `released` is called when no new request will come.
+
+    It is one of `processes`, which all go by `name` in Via; alone, it has a name of its own.
+    """
     async with AsyncExitStack() as stack:
         logs = Logs(config.log, sink, orders.reopen)
         await stack.enter_async_context(logs.open())
         await stack.enter_async_context(_doing(logs.keep()))
-        running = await stack.enter_async_context(service(config))
+        running = await stack.enter_async_context(service(config, name=name))
         server = Server(running.handle, takers=[running.monitor.take, logs.access.take])
 
         def follow(changed: schema.Config) -> None:
             server.repeats = running.repeats
-            _limit(server, changed)
+            _limit(server, changed, processes)
             logs.follow(changed)
+            notifier.changed()
 
         follow(config)
         running.follow(follow)
-        introduce(config)
+        if processes == 1:
+            introduce(config)
         # What was imported and wired stays: a collector that looks at it again and again holds the loop up for 20 to 35 ms.
         gc.collect()
         gc.freeze()
@@ -69,8 +76,8 @@ async def work(
         await stack.enter_async_context(_serving(server, running, orders))
         await stack.enter_async_context(tended(running))
         async with _accepting(server, listeners):
-            for listener in listeners:
-                log.info("listening on %s", listener.name)
+            if processes == 1:
+                announce(listeners)
             async with _doing(_reload_when(orders.reload, running, notifier, server)):
                 notifier.ready(_status(running, server))
                 await orders.end.wait()
@@ -79,6 +86,12 @@ async def work(
         released()
         notifier.stopping("running responses finish")
         log.info("stopping: running responses have %g s to finish", running.config.server.shutdown_timeout)
+
+
+def announce(listeners: Sequence[Listener]) -> None:
+    """Log where clients may come."""
+    for listener in listeners:
+        log.info("listening on %s", listener.name)
 
 
 def introduce(config: schema.Config) -> None:
@@ -179,11 +192,11 @@ async def _doing(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
             await task
 
 
-def _limit(server: Server, config: schema.Config) -> None:
+def _limit(server: Server, config: schema.Config, processes: int) -> None:
     """Hold the server to what the configuration allows its clients."""
     limits = Limits(
         keepalive_timeout=config.server.keepalive_timeout,
-        max_connections=config.server.max_connections,
+        max_connections=-(-config.server.max_connections // processes),
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     )
     server.limit(limits, trusted=config.server.trusted_proxies)

@@ -10,7 +10,5 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-PENDING: Final[Mapping[str, str]] = {
-    "server.workers": "one process serves",
-}
+PENDING: Final[Mapping[str, str]] = {}
 """The setting, and what is done instead."""

@@ -1,0 +1,170 @@
+"""Several workers: one port, one cache, one download; and what becomes of them when one dies, and at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from pypicache.rules.restarts import delay
+from tests.client import ByHand, get
+from tests.daemon import Daemon, config_for
+from tests.origin import Origin, Rate, StallAt
+from tests.wheels import wheel
+
+Daemons = Callable[..., Daemon]
+TWO = {"server": {"workers": 2}}
+ONE = {"connections": 1}
+
+
+def answering(running: Daemon) -> str:
+    """Which worker answers a new connection: a request's name begins with its worker's."""
+    return get(f"{running.url}/nothing/here").headers["x-request-id"].partition("-")[0]
+
+
+def both(running: Daemon) -> set[str]:
+    """The workers that answer a hundred connections."""
+    return {answering(running) for _ in range(100)}
+
+
+def pids(running: Daemon) -> dict[int, int]:
+    """Process ids by the worker's number, of those that serve now."""
+    return {
+        int(number): int(pid) for number, pid in re.findall(r"worker (\d) serves, process (\d+)", running.log)
+    }
+
+
+def test_two_workers_share_one_port_and_one_download(daemon: Daemons, origin: Origin) -> None:
+    item = wheel("alpha", "1.0", size=2 << 20)
+    origin.add(item)
+    origin.script(item.filename, Rate(4 << 20), repeat=True)
+    running = daemon(config_for(origin, mirror=ONE, **TWO))
+    assert len(both(running)) == 2
+    link = running.link(item)
+    with ThreadPoolExecutor(16) as pool:
+        bodies = set(pool.map(lambda _: hashlib.sha256(get(link).body).hexdigest(), range(16)))
+    assert bodies == {item.sha256}
+    assert len(origin.gets(item.filename)) == 1
+    assert running.stop() == 0
+
+
+def test_a_worker_that_is_killed_in_a_download_is_replaced_and_the_other_goes_on(
+    daemon: Daemons, origin: Origin
+) -> None:
+    """Whoever was connected to the other one notices nothing, and the bytes that had come are kept."""
+    item = wheel("alpha", "1.0", size=4 << 20)
+    origin.add(item)
+    gate = origin.gate()
+    origin.script(item.filename, StallAt(2 << 20, gate))
+    running = daemon(config_for(origin, mirror=ONE, **TWO))
+    first = pids(running)
+    link = running.link(item)
+    clients = [ByHand(link) for _ in range(16)]
+    begun = []
+    for client in clients:
+        assert b"200 OK" in client.head()
+        begun.append(client.read(1000))
+    psutil.Process(first[1]).kill()
+    running.wait_log(r"worker 1 \(process \d+\) was ended by SIGKILL")
+    running.wait_log(rf"worker 1 serves, process (?!{first[1]}\b)")
+    gate.open()
+    whole = 0
+    for client, start in zip(clients, begun, strict=True):
+        try:
+            whole += start + client.read(len(item.data) - 1000) == item.data
+        except ConnectionError:
+            continue
+        finally:
+            client.close()
+    assert 0 < whole < len(clients)
+    assert get(link).body == item.data
+    assert len(both(running)) == 2
+    assert running.stop() == 0
+
+
+def test_a_reload_reaches_every_worker(daemon: Daemons, origin: Origin) -> None:
+    origin.add(wheel("alpha", "1.0"))
+    running = daemon(config_for(origin, **TWO))
+    running.config_file.write_text("indexes: [")
+    running.send(signal.SIGHUP)
+    running.wait_log("ERROR not reloaded")
+    running.config["indexes"]["corp"] = {"mirrors": [origin.simple]}
+    running.write_config()
+    running.send(signal.SIGHUP)
+    running.wait_log(r"INFO reloaded [\s\S]*INFO reloaded ")
+    for _ in range(20):
+        assert get(f"{running.url}/corp/simple/alpha/").status == 200
+    assert running.log.count("ERROR not reloaded") == 1
+
+
+def test_all_workers_drain(daemon: Daemons, origin: Origin) -> None:
+    """Promise 9 with workers: what is on its way is finished, whoever sends it; exit 0."""
+    item = wheel("alpha", "1.0", size=3 << 20)
+    origin.add(item)
+    origin.script(item.filename, Rate(2 << 20))
+    running = daemon(config_for(origin, mirror=ONE, **TWO))
+    link = running.link(item)
+    clients = [ByHand(link) for _ in range(8)]
+    for client in clients:
+        assert b"200 OK" in client.head()
+    for pid in (
+        running.pid,
+        *pids(running).values(),
+    ):  # as a terminal or a service manager may: to all of them
+        psutil.Process(pid).send_signal(signal.SIGTERM)
+    running.wait_log("stopping: running responses")
+    for client in clients:
+        assert client.read(len(item.data)) == item.data
+        client.close()
+    assert running.stop() == 0
+
+
+def test_a_worker_that_hangs_is_killed_and_replaced(
+    daemon: Daemons, origin: Origin, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    address = str(tmp_path_factory.mktemp("n") / "s")
+    running = daemon(config_for(origin, **TWO), env={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "3000000"})
+    first = pids(running)
+    psutil.Process(first[2]).suspend()
+    running.wait_log(r"worker 2 \(process \d+\) hangs and is killed")
+    running.wait_log(rf"worker 2 serves, process (?!{first[2]}\b)")
+
+
+def test_workers_do_not_outlive_their_supervisor(daemon: Daemons, origin: Origin) -> None:
+    running = daemon(config_for(origin, **TWO))
+    workers = [psutil.Process(pid) for pid in pids(running).values()]
+    running.kill()
+    gone, alive = psutil.wait_procs(workers, timeout=20)
+    assert len(gone) == 2
+    assert not alive
+
+
+def test_a_start_that_fails_is_one_error_and_exit_1(daemon: Daemons, origin: Origin) -> None:
+    running = daemon(config_for(origin, **TWO))
+    config = config_for(origin, server={"workers": 2, "listen": running.url.removeprefix("http://")})
+    failing = daemon(config, start=False)
+    with pytest.raises(AssertionError, match="ended with 1:"):
+        failing.start()
+    assert failing.log.count("CRITICAL") == 1
+    assert "can't listen on" in failing.log
+
+
+@pytest.mark.parametrize(
+    ("lived", "deaths", "wait", "count"),
+    [
+        (0.1, 1, 0, 1),
+        (0.1, 2, 0.5, 2),
+        (0.1, 3, 1, 3),
+        (0.1, 5, 4, 5),
+        (0.1, 100, 30, 100),
+        (31, 100, 0, 1),
+    ],
+)
+def test_when_a_worker_starts_again(lived: float, deaths: int, wait: float, count: int) -> None:
+    """At once, and later and later if it dies again and again."""
+    assert (wait, count) == delay(lived, deaths)
