@@ -117,8 +117,10 @@ class BlobFiles:
 
         They are looked at twice: the first time has the disk bring what it must, so that nobody waits for it at the lock.
         """
-        for _ in self.scan(shard):
-            pass
+        for directory, _ in self.directories(shard):
+            for entry in entries(directory, depth=1):
+                with contextlib.suppress(OSError):
+                    entry.stat(follow_symlinks=False)
         with self._usage.locked() as sums:
             found = list(self.scan(shard))
             sums.counted_blobs(shard, size=sum(each.size for each in found), count=len(found))
