@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,9 @@ from typing import Self
 from pypicache.errors import StoreError
 from pypicache.store.files import store_error
 from pypicache.store.root import prepare_root
+
+_ATTEMPTS = 5
+_PAUSE = 0.02
 
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 """A file system without flock can't tell; then nobody is refused."""
@@ -39,7 +43,7 @@ class Owner:
         except OSError as error:
             raise store_error(f"{path} can't be opened", error) from error
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock()
         except BlockingIOError:
             pid = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip()
             self._close()
@@ -66,6 +70,15 @@ class Owner:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
             self._close()
+
+    def _lock(self) -> None:
+        """Raises BlockingIOError when another daemon has it. A command that only looks who has it lets go at once."""
+        for _ in range(_ATTEMPTS):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(_PAUSE)
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _close(self) -> None:
         os.close(self._fd)

@@ -26,6 +26,14 @@ DEMO, OTHER = wheel("demo", "1.0", size=300_000), wheel("other", "2.0")
 ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json"}
 
 
+def until_linked(made: Daemon, count: int) -> None:
+    """Wait until so many link records are written, which happens behind the answers."""
+    deadline = time.monotonic() + 20
+    while len([path for path in (made.cache / "links").glob("???/*") if path.is_file()]) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def made(origin: Origin, daemon: MakeDaemon) -> Daemon:
     """A daemon that `demo` and `other` were fetched through, with their metadata."""
@@ -34,6 +42,7 @@ def made(origin: Origin, daemon: MakeDaemon) -> Daemon:
         origin.add(item)
         link = made.link(item)
         assert get(link).body + get(f"{link}.metadata").body == item.data + item.metadata
+    until_linked(made, 4)
     return made
 
 
@@ -139,6 +148,7 @@ def test_a_file_of_two_indexes_goes_with_the_last(origin: Origin, daemon: MakeDa
     for index in ("root/pypi", "second"):
         href = get(f"{made.url}/{index}/simple/demo/", ACCEPT).json()["files"][0]["url"]
         assert get(f"{made.url}/{index}/packages/{href.removeprefix('../../packages/')}").status == 200
+    until_linked(made, 2)
     assert told(made, "purge", "--index", "second", "--yes")["files"] == 0
     assert get(f"{made.url}/root/pypi/simple/demo/").headers["cache-status"].startswith("pypicache; hit")
     assert told(made, "purge", "demo", "--index", "root/pypi", "--yes")["files"] == 1
@@ -151,6 +161,7 @@ def test_a_file_that_somebody_reads_stays(origin: Origin, daemon: MakeDaemon) ->
     made = daemon(config_for(origin))
     link = made.link(large)
     assert get(link).body == large.data
+    until_linked(made, 1)
     reader = ByHand(link)
     reader.head()
     gone = told(made, "purge", "large", "--yes")

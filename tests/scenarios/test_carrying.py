@@ -33,7 +33,7 @@ def full(origin: Origin, daemon: MakeDaemon) -> Daemon:
         origin.add(item, core_metadata=item.name != "dep")
     made = daemon(config_for(origin))
     uv_install(made.folder / "warm", "demo", "other", index_url=made.simple).check()
-    return made
+    return made.restart()  # what is written behind is written
 
 
 def elsewhere(full: Daemon, daemon: MakeDaemon) -> Daemon:
@@ -87,6 +87,7 @@ def test_everything_is_carried_by_two_archives(
     assert first.read_bytes() == again.read_bytes()
     origin.add(wheel("new", "1.0"))
     uv_install(tmp_path / "w" / "t", "new", index_url=full.simple).check()
+    full.restart()
     ok(run_here(*export, "--since", first, news))
     with tarfile.open(news) as tar:
         names = tar.getnames()
@@ -178,6 +179,7 @@ def test_an_import_that_is_killed_leaves_nothing_half_and_goes_on(
     origin.add(large)
     source = daemon(config_for(origin))
     assert get(source.link(large)).body == large.data
+    source.stop()
     archive = tmp_path / "a.tar"
     ok(run_here("export", archive, "-c", source.config_file))
     there = elsewhere(source, daemon)
@@ -205,6 +207,7 @@ def test_an_import_is_served_by_a_running_daemon_at_once(
     origin.add(wheel("other", "4.0"))
     again = daemon(config_for(origin))
     assert "other-4.0" in get(f"{again.simple}other/").text
+    again.stop()
     archive = tmp_path / "a.tar"
     ok(run_here("export", archive, "-c", again.config_file))
     ok(run_here("import", archive, "-c", there.config_file))

@@ -101,6 +101,7 @@ def test_what_cannot_be_had_is_named(origin: Origin, made: Daemon, tmp_path: Pat
 def test_the_newest_of_what_was_used_last(origin: Origin, made: Daemon) -> None:
     made.start()
     assert get(made.link(wheel("dep", "1.0"))).status == 200
+    made.restart()  # what is written behind is written
     said = prefetched(made, "--top", "1")
     assert (said["fetched"], len(origin.gets(wheel("dep", "1.5").filename))) == (1, 1)
 
