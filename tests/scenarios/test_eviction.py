@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -306,7 +307,9 @@ def test_promise_7_killed_under_load_with_eviction_on(origin: Origin, daemon: Ma
         began = time.monotonic()
         running.start()
         took.append(time.monotonic() - began)
-    assert max(took) < 2.0
+        assert running.cpu() < 2.0
+    # One of many may have had to wait for the processor; none may need so much of it.
+    assert statistics.median(took) < 2.0
     assert answered > 10 * count
     again = Clients(addresses)
     again.run(20)
