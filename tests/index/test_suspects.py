@@ -14,6 +14,8 @@ STORIES: list[tuple[str, str, list[str]]] = [
     ("one was wrong, the others fail: a second chance", "a! no no", ["abc", "b", "c", "a"]),
     ("and no third one, if it is wrong again", "a! no no a!", ["abc", "b", "c", "a", ""]),
     ("nor if it fails", "a! no no no", ["abc", "b", "c", "a", ""]),
+    ("two were wrong, one fails: both get it", "a! no c! a! c!", ["abc", "b", "c", "a", "c", ""]),
+    ("the same, and the second one has it", "a! b! no a!", ["abc", "b", "c", "a", "b"]),
     ("several had a part in it", "ab? a! no no", ["abc", "a", "b", "c", "a"]),
 ]
 
