@@ -21,6 +21,7 @@ from pypicache.notify import Notifier
 from pypicache.orders import Orders
 from pypicache.sink import Sink
 from pypicache.sockets import open_listeners
+from pypicache.store.generations import Generations
 from pypicache.store.owner import Owner
 from pypicache.worker import work
 from pypicache.workers import Supervisor
@@ -76,6 +77,10 @@ def supervise(config: schema.Config, sink: Sink, count: int, *, released: Callab
     notifier = Notifier.of(os.environ)
     listeners = open_listeners(config.server.listen, processes=count)
     try:
+        try:
+            Generations.make(config.cache.dir / "generations", count)
+        except OSError as error:
+            raise PypicacheError(f"{config.cache.dir} can't be written to: {error.strerror}") from error
         return Supervisor(
             config,
             listeners,

@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 
 from aiohttp import web
 
@@ -40,8 +39,8 @@ from pypicache.simple.model import ProjectName
 from pypicache.store.condition import Condition
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.diskpages import DiskPageStore
+from pypicache.store.generations import Generations
 from pypicache.store.janitor import Janitor
-from pypicache.store.keeper import Keeper
 from pypicache.store.key import own_key
 from pypicache.store.links import LinkStore
 from pypicache.store.lists import ListStore
@@ -239,19 +238,18 @@ async def _close(indexes: Iterable[Wired]) -> None:
             stack.push_async_callback(index.stack.aclose)
 
 
-def _held(keeper: Keeper) -> tuple[int, int]:
-    """Bytes and files in the cache. Blocking."""
-    totals = keeper.totals()
-    return totals.size, totals.count
-
-
 @asynccontextmanager
 async def service(
-    config: schema.Config, *, observer: Observer = to_log, name: str | None = None
+    config: schema.Config,
+    *,
+    observer: Observer = to_log,
+    name: str | None = None,
+    place: tuple[int, int] = (0, 1),
 ) -> AsyncIterator[Service]:
     """Everything behind the sockets, wired and open. Tests use this too, with an observer of their own.
 
     `name` is what it goes by in Via: one for all processes of a daemon, so that a loop through another one is found.
+    `place` is which of how many processes on this cache it is.
     """
     async with AsyncExitStack() as stack:
         root = config.cache.dir
@@ -264,13 +262,14 @@ async def service(
             DiskBlobStore(root, limits=care.limits, group=group, observe=observe)
         )
         janitor = await stack.enter_async_context(Janitor(blobs.keeper, care=care, observe=observe))
+        generations = stack.enter_context(Generations(root / "generations", number=place[0], count=place[1]))
         shared = Shared(
             clock=time.time,
             own_name=name or own_name(),
             offload=offload,
             blobs=blobs,
             pages=await stack.enter_async_context(
-                DiskPageStore(root / "pages", size_limit=pages_limit(config), observe=observe)
+                DiskPageStore(root / "pages", pages_limit(config), observe=observe, generations=generations)
             ),
             links=await stack.enter_async_context(LinkStore(root, usage=blobs.keeper.usage, observe=observe)),
             lists=await stack.enter_async_context(ListStore(root, observe=observe)),
@@ -282,7 +281,7 @@ async def service(
         )
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
         lasting = stack.enter_context(Lasting(key=await asyncio.to_thread(own_key, root)))
-        condition = await stack.enter_async_context(Condition(root, held=partial(_held, blobs.keeper)))
+        condition = await stack.enter_async_context(Condition(root, held=blobs.keeper.held))
         running = Service(
             config=config,
             shared=shared,

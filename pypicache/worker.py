@@ -46,17 +46,18 @@ async def work(
     sink: Sink,
     released: Callable[[], object],
     name: str | None = None,
-    processes: int = 1,
+    place: tuple[int, int] = (0, 1),
 ) -> None:
     """Serve until told to end. `released` is called when no new request will come.
 
-    It is one of `processes`, which all go by `name` in Via; alone, it has a name of its own.
+    `place` is which of how many workers it is; they all go by `name` in Via; alone, it has a name of its own.
     """
+    processes = place[1]
     async with AsyncExitStack() as stack:
         logs = Logs(config.log, sink, orders.reopen)
         await stack.enter_async_context(logs.open())
         await stack.enter_async_context(_doing(logs.keep()))
-        running = await stack.enter_async_context(service(config, name=name))
+        running = await stack.enter_async_context(service(config, name=name, place=place))
         server = Server(running.handle, takers=[running.monitor.take, logs.access.take])
 
         def follow(changed: schema.Config) -> None:

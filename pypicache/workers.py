@@ -170,7 +170,7 @@ class Supervisor:
                     sink=self._sink,
                     released=lambda: None,
                     name=self._name,
-                    processes=self._count,
+                    place=(number, self._count),
                 )
 
         try:

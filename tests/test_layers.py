@@ -100,6 +100,7 @@ MAY = {
         "worker",
         "workers",
         "store.owner",
+        "store.generations",
         "logs",
         "notify",
         "orders",

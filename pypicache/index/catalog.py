@@ -143,7 +143,7 @@ class Catalog:
         if self._offline or project in self._flights or self._assess(project, entry) is Freshness.FRESH:
             return
         if entry is None or self._since(entry.asked_at) >= freshness.ASK_LIMIT:
-            self._start(project, entry)
+            self._start(project, entry, look=entry is None)
 
     def _refresh_ahead(self, project: ProjectName, entry: Entry) -> None:
         """Have a popular page asked for in the background, if it is about to expire."""
@@ -257,15 +257,23 @@ class Catalog:
             project, entry, Outcome.REVALIDATED if held else Outcome.MISS, collapsed=collapsed
         )
 
-    def _start(self, project: ProjectName, held: Entry | None) -> asyncio.Task[Entry]:
-        flight = self._tasks.start(self._refresh(project, held), name=f"page of {project}")
+    def _start(self, project: ProjectName, held: Entry | None, *, look: bool = False) -> asyncio.Task[Entry]:
+        flight = self._tasks.start(self._refresh(project, held, look=look), name=f"page of {project}")
         self._flights[project] = flight
         flight.add_done_callback(lambda _: self._flights.pop(project, None))
         return flight
 
-    async def _refresh(self, project: ProjectName, held: Entry | None) -> Entry:
-        """Ask the mirrors and record what they say. Raises UpstreamError, having changed nothing but `asked_at`."""
+    async def _refresh(self, project: ProjectName, held: Entry | None, *, look: bool = False) -> Entry:
+        """Ask the mirrors and record what they say. Raises UpstreamError, having changed nothing but `asked_at`.
+
+        With `look`, memory held nothing, and the disk may: what another process has learned counts, too.
+        """
         page = None
+        if look and (held := await self._shelf.entry(project)) is not None:
+            usable = self._assess(project, held)
+            if usable is Freshness.FRESH:
+                return held
+            held = None if usable is Freshness.GONE else held
         if held is not None and held.page_digest is not None:
             page = await self._shelf.page(held.page_digest)
         try:

@@ -14,7 +14,7 @@ import msgspec
 from pypicache.index.entry import Entry
 from pypicache.index.lru import ByteLRU
 from pypicache.simple.model import ProjectName
-from pypicache.store.pages import PageStore
+from pypicache.store.pages import PageStore, SharedPages
 
 ENTRIES = 4 << 20
 """Bytes of entries held in memory."""
@@ -45,13 +45,16 @@ class Shelf:
         self._index = index
         self._store = store
         self._entries: ByteLRU[ProjectName, Entry] = ByteLRU(ENTRIES)
-        self.at_hand = self._entries.get
+        self._seen: dict[ProjectName, int] = {}
+        self._others = store.others if isinstance(store, SharedPages) and store.shared else None
+        self.at_hand = self._entries.get if self._others is None else self._if_current
         """What memory knows of the project's page; None when it knows nothing."""
         self._pages: ByteLRU[str, bytes] = ByteLRU(memory)
 
     async def entry(self, project: ProjectName) -> Entry | None:
         """What is known of the project's page; None when nothing is."""
-        entry = self._entries.get(project)
+        entry = self.at_hand(project)
+        seen = self._others(self._key(project)) if self._others is not None else 0
         if entry is None and (data := await self._store.get(self._key(project))) is not None:
             try:
                 entry = msgspec.msgpack.decode(data, type=Entry)
@@ -60,6 +63,7 @@ class Shelf:
             # A question that was answered meanwhile knows better than the disk.
             entry = self._entries.get(project) or entry
             self._entries.put(project, entry, _weight(data))
+            self._see(project, seen)
         return entry
 
     async def page(self, digest: str) -> bytes | None:
@@ -79,6 +83,8 @@ class Shelf:
             self._pages.put(entry.page_digest, page, len(page))
             values[page_key(entry.page_digest)] = page
         self._entries.put(project, entry, _weight(data))
+        if self._others is not None:
+            self._see(project, self._others(self._key(project)))
         self._store.put(values)
         return entry
 
@@ -97,6 +103,22 @@ class Shelf:
         """Let go of all that is in memory."""
         self._entries.clear()
         self._pages.clear()
+
+    def _if_current(self, project: ProjectName) -> Entry | None:
+        """What memory knows, unless another process may know better by now: then the disk is to be looked at."""
+        entry = self._entries.get(project)
+        assert self._others is not None
+        if entry is not None and self._seen.get(project) != self._others(self._key(project)):
+            self._entries.drop(project)
+            return None
+        return entry
+
+    def _see(self, project: ProjectName, others: int) -> None:
+        """Note what others had written when the entry was read."""
+        if self._others is not None:
+            if len(self._seen) > 4 * len(self._entries) + 1000:
+                self._seen.clear()  # of entries that were forgotten; those that are held are read again, once
+            self._seen[project] = others
 
     def _key(self, project: ProjectName) -> str:
         return entry_key(self._index, project)

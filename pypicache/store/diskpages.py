@@ -32,6 +32,7 @@ from pypicache.errors import StoreError, StoreFull
 from pypicache.events import Observer
 from pypicache.store.bytesdisk import Refused, is_corrupt, is_locked, why
 from pypicache.store.database import ERRORS, Database
+from pypicache.store.generations import Generations
 from pypicache.store.pending import Pending
 from pypicache.store.trouble import Trouble
 
@@ -51,8 +52,8 @@ class DiskPageStore:
     def __init__(
         self,
         directory: Path,
-        *,
         size_limit: int = 1 << 30,
+        *,
         timeout: float = 2.0,
         max_count: int = 10_000,
         max_bytes: int = 64 << 20,
@@ -60,9 +61,12 @@ class DiskPageStore:
         close_patience: float = 5.0,
         retry: float = 1.0,
         observe: Observer | None = None,
+        generations: Generations | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._generations = generations
+        self.shared = generations is not None and generations.shared
         self._open_patience = open_patience
         self._close_patience = close_patience
         self._retry = retry
@@ -168,6 +172,10 @@ class DiskPageStore:
                 (stored.discard if write.value is None else stored.add)(key)
         return tuple(sorted(stored))
 
+    def others(self, key: str) -> int:
+        """See `SharedPages.others`."""
+        return 0 if self._generations is None else self._generations.others(key)
+
     def put(self, values: Mapping[str, bytes], expire: float | None = None) -> None:
         """Queue these; see `PageStore.put`."""
         lost = self._pending.lost
@@ -242,6 +250,8 @@ class DiskPageStore:
         batch = self._pending.take(max_count=_BATCH_COUNT, max_bytes=_BATCH_BYTES)
         try:
             await self._database.write(batch)
+            if self._generations is not None:
+                self._generations.stored(batch)
         except ERRORS as error:
             self._trouble.tell("can't write", why(error))
             self._pending.keep(values=is_locked(error) or is_corrupt(error))

@@ -119,6 +119,11 @@ class Keeper:
         self.count_spools()
         self.quarantine.trim()
 
+    def held(self) -> tuple[int, int]:
+        """Bytes and files in the cache."""
+        totals = self.totals()
+        return totals.size, totals.count
+
     def close(self) -> None:
         """Write down the uses, and let go; more than once is fine."""
         self.uses.flush()

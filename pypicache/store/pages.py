@@ -7,7 +7,7 @@ it again. `diskpages` puts diskcache behind it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class PageStore(Protocol):
@@ -30,4 +30,16 @@ class PageStore(Protocol):
 
     async def flush(self) -> None:
         """Wait until everything given so far is stored or lost."""
+        ...
+
+
+@runtime_checkable
+class SharedPages(PageStore, Protocol):
+    """A page store that other processes write to as well."""
+
+    shared: bool
+    """Whether any do."""
+
+    def others(self, key: str) -> int:
+        """A number that changes when another process has stored something there, and now and then when it hasn't."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -100,6 +101,23 @@ def test_a_reload_reaches_every_worker(daemon: Daemons, origin: Origin) -> None:
     for _ in range(20):
         assert get(f"{running.url}/corp/simple/alpha/").status == 200
     assert running.log.count("ERROR not reloaded") == 1
+
+
+def test_what_one_worker_learns_of_a_page_the_other_serves(daemon: Daemons, origin: Origin) -> None:
+    """A page that one has asked for anew is the same everywhere, although the other one held an older one, still fresh."""
+    origin.add(wheel("alpha", "1.0"))
+    running = daemon(config_for(origin, **TWO))
+    url, form = f"{running.simple}alpha/", {"Accept": "application/vnd.pypi.simple.v1+json"}
+    for _ in range(40):
+        assert len(get(url, form).json()["files"]) == 1
+    origin.add(wheel("alpha", "2.0"))
+    assert len(get(url, {**form, "Cache-Control": "no-cache"}).json()["files"]) in {1, 2}
+    deadline = time.monotonic() + 20
+    while len(get(url, {**form, "Cache-Control": "no-cache"}).json()["files"]) == 1:
+        assert time.monotonic() < deadline
+    while {len(get(url, form).json()["files"]) for _ in range(40)} != {2}:
+        assert time.monotonic() < deadline
+    assert running.stop() == 0
 
 
 def test_all_workers_drain(daemon: Daemons, origin: Origin) -> None:
