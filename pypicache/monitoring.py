@@ -18,6 +18,7 @@ from pypicache.index.serving import Serving
 from pypicache.index.transfer import Transfer
 from pypicache.monitor.collect import Collector, Running
 from pypicache.monitor.happenings import Happenings
+from pypicache.monitor.merge import merge
 from pypicache.monitor.metrics import Metrics
 from pypicache.monitor.pulse import Pulse
 from pypicache.monitor.status import (
@@ -53,6 +54,8 @@ class Monitor:
         self._traffic = Traffic(self._figures, now=clock())
         self.pulse = Pulse(beats=[lambda: self._traffic.look(clock())])
         self._metrics = Metrics(tally=self.tally, happenings=self.happenings, pulse=self.pulse)
+        self.siblings: Callable[[], Iterable[bytes]] | None = None
+        """Asks the other workers for their metrics, where there are any. For a thread."""
         self._observer = observer
         self._clock = clock
         self._started = clock()
@@ -118,7 +121,14 @@ class Monitor:
 
     def metrics(self, status: Status, accept: str | None) -> tuple[bytes, str]:
         """The metrics, and their media type, in the form that `accept` prefers. For a thread."""
-        return self._metrics.render(status, self.meters.all(), accept)
+        if self.siblings is None:
+            return self._metrics.render(status, self.meters.all(), accept)
+        own, _ = self._metrics.render(status, self.meters.all(), None)
+        return merge((text.decode() for text in (own, *self.siblings())), accept)
+
+    def own_metrics(self, status: Status) -> bytes:
+        """What this process alone counts, for its siblings. For a thread."""
+        return self._metrics.render(status, self.meters.all(), None)[0]
 
     def _figures(self) -> Figures:
         return Figures(totals=self.tally.totals(), received=self.meters.received)

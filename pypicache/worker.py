@@ -24,6 +24,7 @@ from pypicache.logs import Logs
 from pypicache.notify import Notifier
 from pypicache.orders import Orders
 from pypicache.service import Service, service
+from pypicache.siblings import Siblings
 from pypicache.sink import Sink
 from pypicache.sockets import BACKLOG, Listener
 from pypicache.tending import tended
@@ -58,6 +59,8 @@ async def work(
         await stack.enter_async_context(logs.open())
         await stack.enter_async_context(_doing(logs.keep()))
         running = await stack.enter_async_context(service(config, name=name, place=place))
+        if processes > 1:
+            await stack.enter_async_context(_among_siblings(running, place))
         server = Server(running.handle, takers=[running.monitor.take, logs.access.take])
 
         def follow(changed: schema.Config) -> None:
@@ -87,6 +90,19 @@ async def work(
         released()
         notifier.stopping("running responses finish")
         log.info("stopping: running responses have %g s to finish", running.config.server.shutdown_timeout)
+
+
+@asynccontextmanager
+async def _among_siblings(running: Service, place: tuple[int, int]) -> AsyncIterator[None]:
+    """Metrics are those of all workers meanwhile."""
+    siblings = Siblings(running.config.cache.dir / "workers", *place)
+
+    async def own() -> bytes:
+        return await asyncio.to_thread(running.monitor.own_metrics, await running.status())
+
+    running.monitor.siblings = siblings.ask
+    async with siblings.tell(own):
+        yield
 
 
 def announce(listeners: Sequence[Listener]) -> None:

@@ -70,6 +70,7 @@ MAY = {
     "orders": set(),
     "sockets": {"config", "errors"},
     "worker": {
+        "siblings",
         "service",
         "tending",
         "config",
@@ -82,6 +83,7 @@ MAY = {
         "__init__",
     },
     "pipe": {"notify"},
+    "siblings": set(),
     "workers": {
         "worker",
         "pipe",

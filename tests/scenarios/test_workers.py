@@ -120,6 +120,22 @@ def test_what_one_worker_learns_of_a_page_the_other_serves(daemon: Daemons, orig
     assert running.stop() == 0
 
 
+def test_metrics_are_those_of_all_workers(daemon: Daemons, origin: Origin) -> None:
+    """Whichever is asked, and counters never go back."""
+    running = daemon(config_for(origin, **TWO))
+    assert len(both(running)) == 2
+    last = 100.0
+    for _ in range(10):
+        text = get(f"{running.url}/metrics").text
+        count = sum(
+            float(n)
+            for n in re.findall(r'^pypicache_requests_total\{.*status="404".*\} (\S+)$', text, re.MULTILINE)
+        )
+        assert count >= last
+        last = count
+    assert running.stop() == 0
+
+
 def test_all_workers_drain(daemon: Daemons, origin: Origin) -> None:
     """Promise 9 with workers: what is on its way is finished, whoever sends it; exit 0."""
     item = wheel("alpha", "1.0", size=3 << 20)
