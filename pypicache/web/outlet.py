@@ -8,7 +8,7 @@ nothing stands between the file and the socket: no TLS, no compression, no chunk
 What has to hold, and is seen to here:
 
 - the transport has nothing left to write before the first byte goes round it, or the order would be lost;
-- one call sends a `STEP` at most, and the next waits for the loop, so that no client, however fast, holds up the others;
+- one call sends no more than a client's share of a `Turn`, and the next waits for the loop, so that none holds up the others;
 - the writer's own counts are kept right, since aiohttp's keep-alive and access log rest on them;
 - the duplicate is closed whatever happens: as long as it is open, the client can't see that the connection has ended.
 
@@ -29,13 +29,12 @@ from typing import Self
 
 from aiohttp import hdrs, web
 
+from pypicache.web.request import Request
+from pypicache.web.turn import Turn
+
 if sys.platform != "win32":
     import fcntl
     import termios
-
-STEP = 256 << 10
-"""Bytes that one call may send. With 20 fast clients on loopback the event loop is held up for 2 ms at most, with 1 MiB
-for 20; larger steps cost no less CPU."""
 
 _NOT_POSSIBLE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOTSOCK}
 """What `sendfile` fails with when the file system, or the system, can't do it."""
@@ -52,6 +51,8 @@ class Outlet:
         self._socket = transport.get_extra_info("socket")
         self._writer = request.writer
         self._response = response
+        self._turn = request.turn if isinstance(request, Request) else Turn()
+        self._loop = asyncio.get_running_loop()
         self._duplicate = -1
         self._flushed = False
         chunked = hdrs.TRANSFER_ENCODING in response.headers
@@ -97,7 +98,7 @@ class Outlet:
         position = start + self._step(fd, start, stop)
         if position == stop or not self.takes_files:
             return position
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         done = loop.create_future()
 
         def room() -> None:
@@ -124,7 +125,8 @@ class Outlet:
         if self._transport.is_closing():
             raise ConnectionResetError("the client has gone")
         try:
-            count = os.sendfile(self._duplicate, fd, start, min(STEP, stop - start))
+            most = min(self._turn.allowance(self._loop.time()), stop - start)
+            count = os.sendfile(self._duplicate, fd, start, most)
         except (BlockingIOError, InterruptedError):
             return 0
         except TimeoutError as error:  # TCP_USER_TIMEOUT, told here
@@ -136,6 +138,7 @@ class Outlet:
             raise
         if not count:
             raise ConnectionAbortedError("the file ended early")
+        self._turn.spend(count)
         self._writer.output_size += count
         if self._writer.length is not None:
             self._writer.length -= count

@@ -15,6 +15,7 @@ from pypicache.events import Answered
 from pypicache.index.lease import Lease
 from pypicache.index.rendering import Rendering
 from pypicache.web.places import Route
+from pypicache.web.turn import Turn
 
 NAME = "pypicache"
 """What the Server header says: no versions, which only help who looks for holes (RFC 9110 section 10.2.4)."""
@@ -49,6 +50,9 @@ class Request(web.BaseRequest):
 
     sent: int | None = None
     """Bytes of the body that went out past aiohttp's writer; None when all of them go through it."""
+
+    turn: Turn
+    """What its connection shares with all others of the server; set by that."""
 
     place: Route | None = None
     """What its path means; None as long as nobody has looked."""

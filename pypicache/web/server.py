@@ -30,6 +30,7 @@ from pypicache.web.punctual import HASTE
 from pypicache.web.record import BROKEN, Recorder
 from pypicache.web.request import Request
 from pypicache.web.sparing import Sparing
+from pypicache.web.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +140,7 @@ class Server(Repeating):
         limits: Limits | None = None,
     ) -> None:
         self._handler = handler
+        self._turn = Turn()
         self.limits = limits or Limits()
         self._quietly = Sparing(log, logging.INFO)
         self._crowd = Sparing(log, logging.WARNING, burst=1)
@@ -253,6 +255,7 @@ class Server(Repeating):
         request.name = self.ids.of(message.headers.get("X-Request-Id"))
         request.began = time.perf_counter()
         request.refusal = refusal
+        request.turn = self._turn
         request.crowded = crowded
         if isinstance(protocol, Shortcut):
             request.head = protocol.next_head()

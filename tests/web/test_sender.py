@@ -21,6 +21,7 @@ from pypicache.errors import IntegrityError, UpstreamTimeout
 from pypicache.index.reader import Content, Stored
 from pypicache.web import sender
 from pypicache.web.pace import Pace, limit_silence
+from pypicache.web.turn import MOST
 from tests.store.conftest import open_descriptors
 from tests.web.serving import Arriving, Run, Served, blob, run, serving
 from tests.wheels import padding
@@ -114,7 +115,7 @@ def test_plain_connections_get_files_by_sendfile(run: Run, tmp_path: Path, calls
 
     run(story())
     assert sum(calls) == len(DATA)
-    assert max(calls) <= 256 << 10
+    assert max(calls) <= MOST
 
 
 def test_the_counts_that_aiohttp_keeps_are_right(run: Run, tmp_path: Path, way: str) -> None:
