@@ -217,6 +217,20 @@ def test_sigterm_drains_and_the_next_daemon_may_start_meanwhile(
     client.close()
 
 
+@pytest.mark.soak
+def test_sigterm_in_a_download_of_thirty_seconds_lets_it_finish(daemon: Daemons, origin: Origin) -> None:
+    item = wheel("alpha", "1.0", size=28 << 18)
+    origin.add(item)
+    origin.script(item.filename, Rate(1 << 18))
+    running = daemon(config_for(origin, mirror={"connections": 1}))
+    client = ByHand(running.link(item))
+    assert b"200 OK" in client.head()
+    running.send(signal.SIGTERM)
+    assert client.read(len(item.data)) == item.data
+    assert running.stop() == 0
+    client.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_l18_a_second_signal_ends_it_at_once(daemon: Daemons, origin: Origin, number: signal.Signals) -> None:
     item = wheel("alpha", "1.0", size=3 << 20)

@@ -158,6 +158,7 @@ def test_all_workers_drain(daemon: Daemons, origin: Origin) -> None:
     assert running.stop() == 0
 
 
+@pytest.mark.soak
 def test_a_worker_that_hangs_is_killed_and_replaced(
     daemon: Daemons, origin: Origin, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
