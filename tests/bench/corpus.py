@@ -53,6 +53,13 @@ def make(folder: Path, *, large: bool) -> Corpus:
     return Corpus(folder, packages)
 
 
+def small(folder: Path) -> Path:
+    """One page and one wheel of it, made at once; the folder."""
+    _page(folder, "page", big_page("page", PAGES["page"]))
+    _wheel(folder, wheel("wheel-126k", "1.0", size=WHEELS["wheel-126k"]))
+    return folder
+
+
 def package_set() -> Iterable[Wheel]:
     """Wheels of 5 kB to 2 MB, each requiring up to four others, five levels deep, as an application's do."""
     for number in range(SET):
