@@ -10,13 +10,14 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pypicache.config.changing import apply, restore
-from pypicache.config.edit import IndexChange
 from pypicache.config.schema import Config, Index
 from pypicache.errors import BadRequest, CannotChange, ConfigError, one_line
 from pypicache.web.devpi_facts import IndexFacts
+
+if TYPE_CHECKING:
+    from pypicache.config.edit import IndexChange
 
 T = TypeVar("T")
 
@@ -36,6 +37,8 @@ class Editor:
         self, name: str, *, create: bool, first_mirror: str | None, settings: Mapping[str, str | None]
     ) -> IndexFacts:
         """Change or make an index; what it is then. Raises BadRequest, CannotChange."""
+        from pypicache.config.edit import IndexChange  # noqa: PLC0415 - a start doesn't wait for ruamel.yaml
+
         change = IndexChange(index=name, create=create, first_mirror=first_mirror, settings=settings)
         return await self._whole(self._set(change))
 
@@ -60,6 +63,8 @@ class Editor:
             return await self._reread()
 
     async def _set(self, change: IndexChange) -> IndexFacts:
+        from pypicache.config.changing import apply, restore  # noqa: PLC0415 - as above
+
         path = self._config().path
         if path is None:
             raise CannotChange(

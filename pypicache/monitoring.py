@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pypicache.config import schema
 from pypicache.events import Answered, Event, Observer
@@ -18,8 +18,6 @@ from pypicache.index.serving import Serving
 from pypicache.index.transfer import Transfer
 from pypicache.monitor.collect import Collector, Running
 from pypicache.monitor.happenings import Happenings
-from pypicache.monitor.merge import merge
-from pypicache.monitor.metrics import Metrics
 from pypicache.monitor.pulse import Pulse
 from pypicache.monitor.status import (
     BreakerStatus,
@@ -39,6 +37,9 @@ from pypicache.upstream.meter import Meter, Meters
 from pypicache.upstream.standing import Health
 from pypicache.wiring import Wired
 
+if TYPE_CHECKING:
+    from pypicache.monitor.metrics import Metrics
+
 
 class Monitor:
     """Counts what happens and tells what is so. Use as an async context manager.
@@ -53,7 +54,6 @@ class Monitor:
         self._wanted = Wanted()
         self._traffic = Traffic(self._figures, now=clock())
         self.pulse = Pulse(beats=[lambda: self._traffic.look(clock())])
-        self._metrics = Metrics(tally=self.tally, happenings=self.happenings, pulse=self.pulse)
         self.siblings: Callable[[], Iterable[bytes]] | None = None
         """Asks the other workers for their metrics, where there are any. For a thread."""
         self._observer = observer
@@ -122,13 +122,20 @@ class Monitor:
     def metrics(self, status: Status, accept: str | None) -> tuple[bytes, str]:
         """The metrics, and their media type, in the form that `accept` prefers. For a thread."""
         if self.siblings is None:
-            return self._metrics.render(status, self.meters.all(), accept)
-        own, _ = self._metrics.render(status, self.meters.all(), None)
+            return self._metrics().render(status, self.meters.all(), accept)
+        from pypicache.monitor.merge import merge  # noqa: PLC0415 - as below
+
+        own, _ = self._metrics().render(status, self.meters.all(), None)
         return merge((text.decode() for text in (own, *self.siblings())), accept)
 
     def own_metrics(self, status: Status) -> bytes:
         """What this process alone counts, for its siblings. For a thread."""
-        return self._metrics.render(status, self.meters.all(), None)[0]
+        return self._metrics().render(status, self.meters.all(), None)[0]
+
+    def _metrics(self) -> Metrics:
+        from pypicache.monitor.metrics import Metrics  # noqa: PLC0415 - a start doesn't wait for what is needed at a scrape
+
+        return Metrics(tally=self.tally, happenings=self.happenings, pulse=self.pulse)
 
     def _figures(self) -> Figures:
         return Figures(totals=self.tally.totals(), received=self.meters.received)

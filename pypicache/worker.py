@@ -76,6 +76,7 @@ async def work(
         # What was imported and wired stays: a collector that looks at it again and again holds the loop up for 20 to 35 ms.
         gc.collect()
         gc.freeze()
+        gc.enable()
         await stack.enter_async_context(_doing(_pulse(notifier, running, server)))
         await stack.enter_async_context(_serving(server, running, orders))
         await stack.enter_async_context(tended(running))

@@ -102,6 +102,7 @@ class Supervisor:
             signal.signal(number, lambda number, _: self._signals.append(number))
         self._due = dict.fromkeys(range(self._count), 0.0)
         gc.freeze()
+        gc.enable()
         try:
             while not self._stopping or self._workers:
                 self._turn(waker)

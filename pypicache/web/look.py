@@ -5,17 +5,19 @@ Autoescape is on, and what a template names must be there. It knows nothing of w
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import jinja2
-
 from pypicache.monitor.words import duration, milliseconds, share, size
+
+if TYPE_CHECKING:
+    import jinja2
 
 HERE = Path(__file__).parent
 
@@ -42,15 +44,21 @@ class Look:
 
     def __init__(self, assets: Mapping[str, Asset], templates: Mapping[str, str]) -> None:
         self.assets = assets
-        self._environment = jinja2.Environment(
-            loader=jinja2.DictLoader(templates),
+        self._templates = templates
+
+    @functools.cached_property
+    def _environment(self) -> jinja2.Environment:
+        import jinja2  # noqa: PLC0415 - a start doesn't wait for what is needed when somebody looks
+
+        environment = jinja2.Environment(
+            loader=jinja2.DictLoader(self._templates),
             autoescape=True,
             auto_reload=False,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {
+        environment.filters |= {
             "size": size,
             "duration": duration,
             "ms": milliseconds,
@@ -59,10 +67,11 @@ class Look:
             "number": _number,
             "project_url": _project_url,
         }
-        self._environment.globals |= {
+        environment.globals |= {
             "share": share,
-            "versions": {name: asset.version for name, asset in assets.items()},
+            "versions": {name: asset.version for name, asset in self.assets.items()},
         }
+        return environment
 
     def render(self, template: str, terms: Mapping[str, Any]) -> str:
         """The template, filled in; milliseconds, so for a thread."""

@@ -68,6 +68,7 @@ def test_uv_installs_it_as_a_tool(checkout: Path, tmp_path: Path) -> None:
     works(home / ".local" / "bin" / "pypicache", home)
 
 
+@pytest.mark.soak
 def test_it_is_installed_as_pipx_does_it(checkout: Path, tmp_path: Path) -> None:
     """A virtual environment of its own, and a link to the script on PATH."""
     home = tmp_path / "home"

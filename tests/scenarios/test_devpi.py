@@ -177,6 +177,7 @@ def test_a_lock_file_of_devpi_installs(place: Daemon, tmp_path: Path) -> None:
     assert (tmp_path / "uv" / "demo").is_dir()
 
 
+@pytest.mark.soak
 def test_an_old_link_holds_when_only_the_file_is_left(origin: Origin, daemon: Callable[..., Daemon]) -> None:
     """Pages gone, mirrors dead: what was stored is found again by name and digits."""
     origin.add(ITEM)

@@ -209,7 +209,7 @@ def test_removed_yanked_and_added_files_follow_the_page(origin: Origin, daemon: 
         Body(b"<html>Please log in</html>"),
         Body(b'{"info": {"name": "other"}, "releases": {}}'),
         Body(b"\x00" * 1000),
-        Hang(),
+        pytest.param(Hang(), marks=pytest.mark.soak),
     ],
     ids=["500", "403", "login page", "another project", "garbage", "silence"],
 )

@@ -180,6 +180,7 @@ def test_new_project_appears_behind_the_old_list(stocked: Origin, daemon: Make) 
     settled(running, ["flask", "new-one", "q", "zope-interface"])
 
 
+@pytest.mark.soak
 def test_killed_daemon_serves_the_list_it_had(stocked: Origin, daemon: Make) -> None:
     """*Memory holds no truth*: in the middle of the next list."""
     running = daemon(config_for(stocked, index={"ttl": "100ms"}))

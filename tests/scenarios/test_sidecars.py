@@ -359,6 +359,7 @@ def test_headers_and_codings_of_a_sidecar(origin: Origin, daemon: Make) -> None:
     assert "vary" not in get(wheel_url, {"Accept-Encoding": "gzip"}).headers
 
 
+@pytest.mark.soak
 def test_a_slow_mirror_does_not_keep_the_client(origin: Origin, daemon: Make) -> None:
     """Case 29: told before pip gives up at 15 s, by a 503 that asks to come back; other projects go on."""
     item, other = wheel("slow", "1.0"), wheel("other", "1.0")
