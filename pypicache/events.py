@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +251,21 @@ class Answered:
 
 OnAnswered = Callable[[Answered], None]
 """Takes a record, quickly, on the event loop; must not raise, nor keep the record, which may be used again."""
+
+
+class Taker(Protocol):
+    """Somebody who wants to know of every answer."""
+
+    def take(self, answered: Answered) -> None:
+        """A request was answered; see `OnAnswered`."""
+        ...
+
+    def again(self, answered: Answered) -> OnAnswered:
+        """What will take this record many times over; of it, only `client`, `seconds` and `request_id` change meanwhile.
+
+        So that what doesn't change is worked out once: a hot answer takes not much longer than to be noted.
+        """
+        ...
 
 
 Event = (

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pypicache.config import schema
-from pypicache.events import Answered, Event, Observer
+from pypicache.events import Answered, Event, Observer, OnAnswered
 from pypicache.index.layered import LayeredIndex
 from pypicache.index.serving import Serving
 from pypicache.index.transfer import Transfer
@@ -79,6 +79,18 @@ class Monitor:
         """A request was answered."""
         self.tally.take(answered)
         self._wanted.take(answered)
+
+    def again(self, answered: Answered) -> OnAnswered:
+        """What counts this one many times over; see `events.Taker`."""
+        count, want = self.tally.again(answered), self._wanted.again(answered)
+        if want is None:
+            return count
+
+        def take(record: Answered) -> None:
+            count(record)
+            want(record)
+
+        return take
 
     def status(
         self,

@@ -61,7 +61,7 @@ async def work(
         running = await stack.enter_async_context(service(config, name=name, place=place))
         if processes > 1:
             await stack.enter_async_context(_among_siblings(running, place))
-        server = Server(running.handle, takers=[running.monitor.take, logs.access.take])
+        server = Server(running.handle, takers=[running.monitor, logs.access])
 
         def follow(changed: schema.Config) -> None:
             server.repeats = running.repeats

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pypicache.events import Answered, Kind, Outcome
+from pypicache.events import Answered, Kind, OnAnswered, Outcome
 
 Origin = Literal["cache", "shared", "mirror", "own"]
 
@@ -113,10 +113,31 @@ class Tally:
         if answered.sent:
             source = (answered.index, SOURCES[outcome])
             self.sent[source] = self.sent.get(source, 0) + answered.sent
+        self._histogram(kind, outcome).add(answered.seconds)
+
+    def again(self, answered: Answered) -> OnAnswered:
+        """What counts this one many times over; see `events.Taker`."""
+        key = (answered.index, answered.kind, answered.status, answered.outcome)
+        source = (answered.index, SOURCES[answered.outcome])
+        requests, sent, count = self.requests, self.sent, answered.sent
+        add = self._histogram(answered.kind, answered.outcome).add
+        requests.setdefault(key, 0)
+        if count:
+            sent.setdefault(source, 0)
+
+        def take(record: Answered) -> None:
+            requests[key] += 1
+            if count:
+                sent[source] += count
+            add(record.seconds)
+
+        return take
+
+    def _histogram(self, kind: Kind, outcome: Outcome) -> Histogram:
         histogram = self.seconds.get((kind, outcome))
         if histogram is None:
             histogram = self.seconds[kind, outcome] = Histogram()
-        histogram.add(answered.seconds)
+        return histogram
 
     def totals(self) -> Totals:
         """What it all comes to; a few hundred additions."""

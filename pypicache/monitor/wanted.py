@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from pypicache.events import Answered
+from pypicache.events import Answered, OnAnswered
 from pypicache.monitor.status import WantedStatus
 
 MOST = 4096
@@ -33,6 +33,20 @@ class Wanted:
         self._counts[key] = self._counts.get(key, 0) + 1
         if len(self._counts) > self._most:
             self._forget()
+
+    def again(self, answered: Answered) -> OnAnswered | None:
+        """What counts this one many times over; None when it isn't counted. See `events.Taker`."""
+        if answered.kind != "page" or answered.status not in _ANSWERED:
+            return None
+        key = (answered.index, answered.subject)
+
+        def take(record: Answered) -> None:
+            try:
+                self._counts[key] += 1
+            except KeyError:  # forgotten meanwhile
+                self.take(record)
+
+        return take
 
     def top(self, count: int) -> Sequence[WantedStatus]:
         """The most wanted."""

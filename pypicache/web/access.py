@@ -21,7 +21,7 @@ from urllib.parse import quote
 import msgspec
 
 from pypicache.errors import one_line
-from pypicache.events import Answered
+from pypicache.events import Answered, OnAnswered
 
 MAX_PENDING = 64 << 10
 """Characters that are gathered."""
@@ -60,6 +60,7 @@ class AccessLog:
         self._due: asyncio.TimerHandle | None = None
         self._second = -1
         self._stamp = ""
+        self._form = 0
         self.configure(settings, journal=journal)
 
     def configure(self, settings: Settings, *, journal: bool = False) -> None:
@@ -67,6 +68,7 @@ class AccessLog:
         self._wanted = settings.access
         self._line = self._json if settings.format == "json" else self._text
         self._prefix = _JOURNAL if journal else ""
+        self._form += 1
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,12 +80,35 @@ class AccessLog:
 
     def take(self, answered: Answered) -> None:
         """Note that a request was answered."""
-        if not self._wanted:
-            return
+        if self._wanted:
+            self._look_at_the_clock()
+            self._add(self._line(answered))
+
+    def again(self, answered: Answered) -> OnAnswered:
+        """What writes this one's line many times over; see `events.Taker`."""
+        if self._line != self._text:
+            return self.take
+        form = self._form
+        request, outcome = _request(answered), _outcome(answered)
+
+        def take(record: Answered) -> None:
+            if form != self._form:
+                self.take(record)
+            elif self._wanted:
+                self._look_at_the_clock()
+                self._add(
+                    f"{self._prefix}{self._stamp} access {record.client or '-'} {request}"
+                    f" {record.seconds * 1000:.1f}ms {outcome}{record.request_id}\n"
+                )
+
+        return take
+
+    def _look_at_the_clock(self) -> None:
         now = int(time.time())
         if now != self._second:
             self._second, self._stamp = now, time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(now))
-        line = self._line(answered)
+
+    def _add(self, line: str) -> None:
         self._lines.append(line)
         self._size += len(line)
         if self._size >= MAX_PENDING:
@@ -101,15 +126,9 @@ class AccessLog:
             self._write("".join(lines))
 
     def _text(self, answered: Answered) -> str:
-        path = _path(answered.path)
-        about = f" index={answered.index}" if answered.index else ""
-        if answered.subject:
-            about = f"{about} {answered.kind}={_word(answered.subject)}"
-        if answered.mirror:
-            about = f"{about} mirror={answered.mirror}"
         return (
-            f'{self._prefix}{self._stamp} access {answered.client or "-"} "{answered.method} {path}" {answered.status}'
-            f' {answered.sent} {answered.seconds * 1000:.1f}ms "{answered.outcome}"{about} id={answered.request_id}\n'
+            f"{self._prefix}{self._stamp} access {answered.client or '-'} {_request(answered)}"
+            f" {answered.seconds * 1000:.1f}ms {_outcome(answered)}{answered.request_id}\n"
         )
 
     def _json(self, answered: Answered) -> str:
@@ -131,6 +150,21 @@ class AccessLog:
             "id": answered.request_id,
         }
         return f"{self._prefix}{msgspec.json.encode(entry).decode()}\n"
+
+
+def _request(answered: Answered) -> str:
+    """What was asked and answered, as a line has it."""
+    return f'"{answered.method} {_path(answered.path)}" {answered.status} {answered.sent}'
+
+
+def _outcome(answered: Answered) -> str:
+    """How it came about and what it was about, as a line has it, up to the request's name."""
+    about = f" index={answered.index}" if answered.index else ""
+    if answered.subject:
+        about = f"{about} {answered.kind}={_word(answered.subject)}"
+    if answered.mirror:
+        about = f"{about} mirror={answered.mirror}"
+    return f'"{answered.outcome}"{about} id='
 
 
 def _word(text: str) -> str:

@@ -23,13 +23,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from pypicache.events import Answered
+from pypicache.events import Answered, OnAnswered
 from pypicache.web.outlet import unsent
 from pypicache.web.pace import PACE, Watch
 from pypicache.web.punctual import Punctual
@@ -51,8 +51,11 @@ class Repeating(web.Server):
     repeats: Repeats | None = None
     """The table of the edge in force; None: no shortcut is taken."""
 
-    def repeated(self, record: Answered) -> None:
-        """An answer has been repeated; the record is to be read at once, since it is used again."""
+    new_id: Callable[[], str]
+    """Makes a name for an answer."""
+
+    def again(self, record: Answered) -> Sequence[OnAnswered]:
+        """Who is told when the answer of that record is given again; see `events.Taker`."""
         raise NotImplementedError
 
     def client_of(self, peer: str, forwarded: Sequence[str]) -> str:
@@ -140,9 +143,12 @@ class Shortcut(Punctual):
         record.client = self._client
         if prepared.forwarded:
             record.client = self._server.client_of(self._client, prepared.forwarded)
-        record.sent = len(body)
+        record.request_id = self._server.new_id()
         record.seconds = time.perf_counter() - began
-        self._server.repeated(record)
+        if prepared.told is None:
+            prepared.told = self._server.again(record)
+        for tell in prepared.told:
+            tell(record)
         return True
 
     def next_head(self) -> bytes | None:

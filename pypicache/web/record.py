@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from pypicache.events import Answered, Kind, OnAnswered, Outcome
+from pypicache.events import Answered, Kind, OnAnswered, Outcome, Taker
 from pypicache.index.locate import SIDECAR
 from pypicache.web import places
 from pypicache.web.address import Network, client_address
@@ -42,7 +42,7 @@ _OUTCOMES: dict[str, Outcome] = {
 class Recorder(AbstractAccessLogger):
     """Gives every answered request to `takers`. The server calls `log` when a response has gone out or broken off."""
 
-    def __init__(self, takers: Sequence[OnAnswered]) -> None:
+    def __init__(self, takers: Sequence[Taker]) -> None:
         self._takers = tuple(takers)
         self.trusted: Sequence[Network] = ()
         """Proxies that are believed when they say who the client is."""
@@ -52,12 +52,12 @@ class Recorder(AbstractAccessLogger):
         record = record_of(request, response, time, self.trusted)
         if isinstance(request, Request):
             request.record = record
-        self.tell(record)
+        for taker in self._takers:
+            taker.take(record)
 
-    def tell(self, record: Answered) -> None:
-        """Note that a request was answered."""
-        for take in self._takers:
-            take(record)
+    def again(self, record: Answered) -> Sequence[OnAnswered]:
+        """What takes this record whenever its answer is given again."""
+        return tuple(taker.again(record) for taker in self._takers)
 
 
 def record_of(

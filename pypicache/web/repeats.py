@@ -7,12 +7,12 @@ holds is found out each time it is wanted, from its lease. Its body isn't kept h
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 
 from aiohttp import HttpVersion11, hdrs, web
 
-from pypicache.events import Answered
+from pypicache.events import Answered, OnAnswered
 from pypicache.index.lru import ByteLRU
 from pypicache.web.request import Repeatable, Request
 
@@ -42,6 +42,7 @@ class Prepared:
         "_since",
         "forwarded",
         "record",
+        "told",
     )
 
     def __init__(
@@ -51,6 +52,9 @@ class Prepared:
         self._body = None if request.method == hdrs.METH_HEAD else repeatable.body
         self._since = repeatable.confirmed_at
         self.record = record
+        """What is told of it; used again and again."""
+        self.told: Sequence[OnAnswered] | None = None
+        """Who is told, once that is known."""
         self.forwarded = tuple(request.headers.getall("X-Forwarded-For", ()))
         kept = {name: text for name, text in response.headers.items() if name not in _REMADE}
         lines = "".join(f"{name}: {text}\r\n" for name, text in kept.items())

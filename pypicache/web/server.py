@@ -20,7 +20,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
 from pypicache.errors import one_line
-from pypicache.events import Answered, OnAnswered
+from pypicache.events import Answered, OnAnswered, Taker
 from pypicache.web.address import Network, client_address
 from pypicache.web.errors import plain, response_to
 from pypicache.web.hot import Repeating, Shortcut
@@ -136,7 +136,7 @@ class Server(Repeating):
         self,
         handler: Handler,
         *,
-        takers: Sequence[OnAnswered],
+        takers: Sequence[Taker],
         limits: Limits | None = None,
     ) -> None:
         self._handler = handler
@@ -148,6 +148,7 @@ class Server(Repeating):
         self._told: set[web.RequestHandler] = set()
         self.recorder = Recorder(takers)
         self.ids = Ids()
+        self.new_id = self.ids.make
         super().__init__(
             self._handle,
             request_factory=self._request,
@@ -165,11 +166,9 @@ class Server(Repeating):
             self, loop=self._loop, patience=self.limits.patience, quietly=self._quietly, **self._kwargs
         )
 
-    def repeated(self, record: Answered) -> None:
-        """An answer has been repeated."""
-        self.requests_count += 1
-        record.request_id = self.ids.make()
-        self.recorder.tell(record)
+    def again(self, record: Answered) -> Sequence[OnAnswered]:
+        """Who is told when the answer is given again."""
+        return self.recorder.again(record)
 
     def client_of(self, peer: str, forwarded: Sequence[str]) -> str:
         """Whom the connection's peer stands for, if it is trusted."""

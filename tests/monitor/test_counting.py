@@ -170,6 +170,62 @@ def test_a_flood_of_names_pushes_out_none_that_is_wanted() -> None:
     assert len(wanted.top(10**6)) <= 100
 
 
+# Answers that are given again
+
+
+def figures(tally: Tally) -> object:
+    """All that it counts, but for what it has never seen."""
+    return (
+        {key: count for key, count in tally.requests.items() if count},
+        {key: count for key, count in tally.sent.items() if count},
+        {key: (each.counts, round(each.total, 6)) for key, each in tally.seconds.items() if any(each.counts)},
+    )
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    answered(),
+                    answered(status=304, sent=0),
+                    answered("file", sent=7),
+                    answered("sidecar", "stale"),
+                ]
+            ),
+            st.floats(0, 1000),
+        ),
+        max_size=20,
+    )
+)
+def test_an_answer_that_is_given_again_counts_as_often(given: list[tuple[Answered, float]]) -> None:
+    """Whether what stays the same is worked out once or each time."""
+    one, other, wanted, same = Tally(), Tally(), Wanted(), Wanted()
+    again = {id(record): (other.again(record), same.again(record)) for record, _ in given}
+    for known, seconds in given:
+        record = replace(known, seconds=seconds)
+        one.take(record)
+        wanted.take(record)
+        count, want = again[id(known)]
+        count(record)
+        if want is not None:
+            want(record)
+    assert figures(other) == figures(one)
+    assert same.top(10) == wanted.top(10)
+
+
+def test_a_project_that_was_forgotten_is_counted_again() -> None:
+    wanted = Wanted(most=10)
+    want = wanted.again(answered(subject="popular"))
+    assert want is not None
+    for number in range(100):
+        wanted.take(answered(subject=f"name-{number}"))
+        wanted.take(answered(subject=f"name-{number}"))
+    for _ in range(200):
+        want(answered(subject="popular"))
+    assert wanted.top(1)[0].project == "popular"
+
+
 # Events
 
 

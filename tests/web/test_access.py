@@ -43,7 +43,10 @@ async def line(record: Answered, **settings: Any) -> str:
     written: list[str] = []
     async with AccessLog(written.append, schema.Log(**settings)) as log:
         log.take(record)
-    return "".join(written)
+        log.again(record)(record)
+    first, second = "".join(written).splitlines(keepends=True) or ("", "")
+    assert first.partition(" access ")[2] == second.partition(" access ")[2]
+    return first
 
 
 @pytest.mark.parametrize(
@@ -103,6 +106,26 @@ async def test_in_the_journal_it_has_a_priority() -> None:
     async with AccessLog(written.append, schema.Log(), journal=True) as log:
         log.take(answered())
     assert written[0].startswith("<6>2")
+
+
+async def test_a_line_that_comes_again_has_what_changes_and_the_form_of_the_moment() -> None:
+    written: list[str] = []
+    record = answered()
+    async with AccessLog(written.append, schema.Log()) as log:
+        again = log.again(record)
+        record.client, record.seconds, record.request_id = "192.0.2.9", 0.1, "abc-2"
+        again(record)
+        log.flush()
+        log.configure(schema.Log(format="json"))
+        again(record)
+        log.flush()
+        log.configure(schema.Log(access=False))
+        again(record)
+    text, structured = written
+    assert ' access 192.0.2.9 "GET ' in text
+    assert " 100.0ms " in text
+    assert text.endswith(" id=abc-2\n")
+    assert json.loads(structured)["client"] == "192.0.2.9"
 
 
 async def test_without_access_there_is_no_line() -> None:

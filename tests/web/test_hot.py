@@ -15,7 +15,7 @@ from aiohttp import web
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pypicache.events import Answered
+from pypicache.events import Answered, OnAnswered
 from pypicache.index.lease import Lease
 from pypicache.index.rendering import Rendering
 from pypicache.web.hot import COPIED, LONGEST, Shortcut
@@ -52,7 +52,7 @@ class Site:
         self.gate: asyncio.Event | None = None
         self.server = Server(
             self.handle,
-            takers=[self.take],
+            takers=[self],
         )
         self.server.repeats = self.repeats if shortcut else None
 
@@ -72,6 +72,9 @@ class Site:
         self.records.append((f"{record.method} {record.path}", record.status, record.sent, record.client))
         if self.hits:
             self.hit.set()
+
+    def again(self, record: Answered) -> OnAnswered:
+        return self.take
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request, Request)
