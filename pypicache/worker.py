@@ -74,7 +74,6 @@ async def work(
         if processes == 1:
             introduce(config)
         # What was imported and wired stays: a collector that looks at it again and again holds the loop up for 20 to 35 ms.
-        gc.collect()
         gc.freeze()
         gc.enable()
         await stack.enter_async_context(_doing(_pulse(notifier, running, server)))
