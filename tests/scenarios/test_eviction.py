@@ -316,6 +316,10 @@ def test_promise_7_killed_under_load_with_eviction_on(origin: Origin, daemon: Ma
     assert again.wrong == []
     running.kill()
     running.start()
+    deadline = time.monotonic() + 30
+    while not accounted(running.cache):  # until what the kill left uncounted has been counted, behind
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     settled(running, running.cache)
     assert "Traceback" not in running.log
 
