@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from functools import partial
@@ -90,11 +91,12 @@ class Files:
     ) -> web.StreamResponse:
         """The file or sidecar. Raises OSError, and has the stored file judged, when it can't be read."""
         opened = await index.open_file(path)
+        answer: web.StreamResponse
         try:
             if path[-1].endswith(SIDECAR):
-                answer = await self._sidecar(request, opened)
+                answer = metadata = await self._sidecar(request, opened)
                 if not isinstance(index, LoneFile):
-                    await self._look_ahead(index, opened)
+                    await self._look_ahead(index, opened, metadata)
             else:
                 answer = await self._body(request, opened)
         except ConnectionError:
@@ -123,7 +125,7 @@ class Files:
             headers["Content-Length"] = str(size)
         return web.Response(headers=headers)
 
-    async def _sidecar(self, request: web.BaseRequest, opened: Opened) -> web.StreamResponse:
+    async def _sidecar(self, request: web.BaseRequest, opened: Opened) -> web.Response:
         size = await opened.content.whole()
         offered = ("gzip",) if size >= WORTH_GZIP else ()
         coding = negotiate_coding(joined(request, "Accept-Encoding"), offered)
@@ -173,14 +175,20 @@ class Files:
             self._held.put(key, Rendering(body, etag, ""), len(body))
         request.repeatable = Repeatable(lease, partial(self._held.get, key), None)
 
-    async def _look_ahead(self, index: Serving, opened: Opened) -> None:
-        """Have the pages asked for that the client will want next."""
+    async def _look_ahead(self, index: Serving, opened: Opened, answer: web.Response) -> None:
+        """Have the pages asked for that the client will want next. What was read for the answer isn't read again."""
         sha256, size = opened.content.sha256, opened.content.size
         if self._ahead is None or sha256 is None or size is None or size > WORTH_READING:
             return
         ahead, where = self._ahead
-        if index.name in where and ahead.due(index.name, sha256):
-            ahead.fetch(index, bytes(await read_small(opened.content, 0, size, self._disk)))
+        if index.name not in where or not ahead.due(index.name, sha256):
+            return
+        metadata = bytes(answer.body) if isinstance(answer.body, bytes | bytearray) else b""
+        if not metadata:  # the client has it already
+            metadata = bytes(await read_small(opened.content, 0, size, self._disk))
+        elif "Content-Encoding" in answer.headers:
+            metadata = gzip.decompress(metadata)
+        ahead.fetch(index, metadata)
 
     async def _packed(self, opened: Opened, size: int, coding: str) -> bytes:
         """The sidecar in that coding, made once."""

@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from tests.client import get
 from tests.daemon import Daemon
 from tests.environment import clean
 from tests.nginx import Nginx, free_port
+from tests.waiting import until
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 
@@ -149,8 +149,7 @@ def pypicache(folder: Path, origin: str, *, workers: int) -> Iterator[Peer]:
         running.config["log"] = {"file": str(folder / "log")}
         running.write_config()
         running.send(signal.SIGHUP)
-        while not (folder / "log").exists():
-            time.sleep(0.02)
+        until((folder / "log").exists)
         yield Peer("pypicache", running.simple, lambda: _family(running.pid))
     finally:
         running.close()
@@ -201,19 +200,21 @@ def _process(command: list[object], env: dict[str, str], port: int) -> Iterator[
         arguments, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    get(f"http://127.0.0.1:{port}/")
-                    break
-                except OSError:
-                    if process.poll() is not None or time.monotonic() > deadline:
-                        raise AssertionError(f"{arguments[0]} doesn't start") from None
-                    time.sleep(0.1)  # it says nowhere when it listens
+            told = f"{arguments[0]} doesn't start"
+            until(lambda: process.poll() is not None or _answers(port), 60, lambda: told)
+            assert process.poll() is None, told
             yield process.pid
         finally:
             for pid in reversed(_family(process.pid)):
                 psutil.Process(pid).terminate()
+
+
+def _answers(port: int) -> bool:
+    try:
+        get(f"http://127.0.0.1:{port}/")
+    except OSError:
+        return False
+    return True
 
 
 def _asked(port: int, method: str, path: str, body: object, token: str = "") -> dict[str, dict[str, str]]:

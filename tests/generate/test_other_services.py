@@ -12,7 +12,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -29,15 +28,9 @@ from tests.client import get
 from tests.environment import REPOSITORY, clean
 from tests.generate.deployments import LOOPBACK, NASTY, deployment, files, text
 from tests.nginx import free_port
+from tests.waiting import until
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
-
-
-def wait_for(what: Any, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # another program's files and ports tell no events
 
 
 def answers(url: str) -> bool:
@@ -78,13 +71,13 @@ def test_supervisord_runs_it_restarts_it_and_ends_it_in_order(tmp_path: Path) ->
             stderr=out,
         )
     try:
-        wait_for(lambda: answers(url))
+        until(lambda: answers(url))
         (daemon,) = psutil.Process(process.pid).children()
         assert daemon.cmdline()[1:] == ["-m", "pypicache", "serve", "-c", str(configuration)]
         assert daemon.environ()["HOME"] == str(folder)
         daemon.kill()
         daemon.wait(20)
-        wait_for(lambda: answers(url))
+        until(lambda: answers(url))
         log = next(tmp_path.glob("pypicache-stdout*"))
     finally:
         process.terminate()

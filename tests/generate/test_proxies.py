@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.generate.deployments import NASTY, text
 from tests.installers import pip_install
 from tests.nginx import Nginx, free_port
 from tests.origin import Origin, Rate
+from tests.waiting import until
 from tests.wheels import wheel
 
 NGINX = "nginx-pypicache.conf"
@@ -284,10 +284,9 @@ def behind_caddy(origin: Origin, tmp_path: Path) -> Iterator[Front]:
             )  # fmt: skip
             stack.callback(process.wait, 20)
             stack.callback(process.terminate)
-            deadline = time.monotonic() + 20
-            while not answers(url):
-                assert process.poll() is None, (tmp_path / "caddy.log").read_text()
-                assert time.monotonic() < deadline, (tmp_path / "caddy.log").read_text()
+            said = tmp_path / "caddy.log"
+            until(lambda: process.poll() is not None or answers(url), told=said.read_text)
+            assert process.poll() is None, said.read_text()
             return daemon, url
 
         yield make
@@ -297,7 +296,6 @@ def answers(url: str) -> bool:
     try:
         return get(f"{url}/healthz").status == 200
     except OSError:
-        time.sleep(0.02)  # it says nowhere when it listens
         return False
 
 

@@ -17,6 +17,7 @@ from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
 from tests.program import ok, run, run_here
+from tests.waiting import until
 from tests.wheels import Artifact, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -28,10 +29,7 @@ ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json"}
 
 def until_linked(made: Daemon, count: int) -> None:
     """Wait until so many link records are written, which happens behind the answers."""
-    deadline = time.monotonic() + 20
-    while len([path for path in (made.cache / "links").glob("???/*") if path.is_file()]) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: len([path for path in (made.cache / "links").glob("???/*") if path.is_file()]) >= count)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from tests.environment import REPOSITORY, clean
 from tests.origin import Origin
 from tests.origin_faults import Rate
 from tests.store.accounts import account, weight, wrong_blobs
+from tests.waiting import until
 from tests.wheels import Artifact, artifact, wheel
 
 Make = Callable[..., Daemon]
@@ -227,10 +228,7 @@ def test_limits_are_changed_by_a_reload(origin: Origin, daemon: Make) -> None:
     seen = len(running.log)
     running.send(signal.SIGHUP)
     running.wait_log("reloaded", since=seen)
-    deadline = time.monotonic() + 20
-    while account(running.cache).count > 6:
-        assert time.monotonic() < deadline, running.log
-        time.sleep(0.05)
+    until(lambda: account(running.cache).count <= 6, told=lambda: running.log)
     origin.forget()
     for item in items[:5]:
         assert get(running.link(item)).body == item.data
@@ -239,9 +237,7 @@ def test_limits_are_changed_by_a_reload(origin: Origin, daemon: Make) -> None:
     running.config["indexes"]["root/pypi"]["quota"] = "30%"
     running.write_config()
     running.send(signal.SIGHUP)
-    while account(running.cache).blobs > 0.3 * 1.6 * MB:
-        assert time.monotonic() < deadline, running.log
-        time.sleep(0.05)
+    until(lambda: account(running.cache).blobs <= 0.3 * 1.6 * MB, told=lambda: running.log)
     settled(running, running.cache)
 
 
@@ -277,9 +273,7 @@ def test_l9_a_directory_as_a_power_cut_leaves_it(origin: Origin, daemon: Make, t
     assert clients.wrong == []
     damaged = next(url for url, item in links(again, items).items() if item.sha256 == cut.name)
     assert get(damaged).status == 200
-    deadline = time.monotonic() + 20
-    while not accounted(again.cache):  # until a pass is through
-        assert time.monotonic() < deadline
+    until(lambda: accounted(again.cache))  # a pass is through
     settled(again, again.cache)
 
 
@@ -308,18 +302,15 @@ def test_promise_7_killed_under_load_with_eviction_on(origin: Origin, daemon: Ma
         running.start()
         took.append(time.monotonic() - began)
         assert running.cpu() < 2.0
-    # One of many may have had to wait for the processor; none may need so much of it.
-    assert statistics.median(took) < 2.0
+    # Beside other tests one may have to wait for the processor; none may need so much of it, and alone none waits.
+    assert (max(took) if count >= 50 else statistics.median(took)) < 2.0
     assert answered > 10 * count
     again = Clients(addresses)
     again.run(20)
     assert again.wrong == []
     running.kill()
     running.start()
-    deadline = time.monotonic() + 30
-    while not accounted(running.cache):  # until what the kill left uncounted has been counted, behind
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: accounted(running.cache))  # what the kill left uncounted is counted behind
     settled(running, running.cache)
     assert "Traceback" not in running.log
 

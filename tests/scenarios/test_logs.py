@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from tests.client import get, raw
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
+from tests.waiting import until
 from tests.wheels import wheel
 
 Daemons = Callable[..., Daemon]
@@ -110,12 +110,6 @@ def test_neither_control_characters_nor_secrets_reach_the_log(
     assert "s3cret" not in running.log
     assert basic not in running.log
     assert all(line.isprintable() for line in running.log.split("\n"))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def test_the_log_file_is_opened_again_on_sigusr1(daemon: Daemons, origin: Origin, tmp_path: Path) -> None:
