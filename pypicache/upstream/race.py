@@ -15,6 +15,7 @@ given as `ask`, which bounds its own time and raises UpstreamError or ProjectNot
 from __future__ import annotations
 
 import asyncio
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class Race:
         self.absent: list[str] = []
         self.failed: list[UpstreamError] = []
         self._waiting = deque(mirrors)
-        self._second: deque[_Runner] = deque()
+        self._second: list[_Runner] = []
         self._twice = dict.fromkeys(mirrors, twice)
         self._unlikely = not any(mirror.allows("pages") for mirror in mirrors)
         self._ask = ask
@@ -136,7 +137,8 @@ class Race:
         except UpstreamError as error:
             self.failed = [each for each in self.failed if each.origin != error.origin] + [error]
             if self._twice[runner.mirror] and error.retry_after is None:
-                self._second.append(runner)
+                # Who was asked first is first again, whoever failed first: it had the most time to recover.
+                insort(self._second, runner, key=lambda each: each.at)
         else:
             self._leave_the_rest(runner)
             return True
@@ -165,10 +167,10 @@ class Race:
         return True
 
     def _revive(self) -> None:
-        """Put the one that failed first at the end of the line again, if that was long ago and nobody has said no."""
+        """Put the one that was asked first at the end of the line again, if that was long ago and nobody has said no."""
         due = self._revival
         if due is not None and asyncio.get_running_loop().time() >= due:
-            mirror = self._second.popleft().mirror
+            mirror = self._second.pop(0).mirror
             self._twice[mirror] = False
             self._waiting.append(mirror)
 

@@ -20,6 +20,7 @@ from pypicache.errors import (
 from pypicache.events import MirrorFailed
 from pypicache.rules.breaker import State
 from pypicache.rules.hedge import Allowance
+from pypicache.rules.retry import AGED
 from pypicache.simple.model import File, ProjectName
 from pypicache.upstream.faults import BadLink
 from pypicache.upstream.mirrors import Mirrors
@@ -454,6 +455,17 @@ async def test_a_silent_mirror_is_overtaken_after_its_own_p95_and_asked_last_whi
         a.gate.set()
         await settled(source)
         assert await source.project(DEMO) == listing("a")
+
+
+async def test_the_one_that_was_asked_longest_ago_is_asked_once_more_whichever_failed_first() -> None:
+    """The second fails at once, long before the first, whose failure may be over by then."""
+    log: list[str] = []
+    a = Gated("a", refused("a"), listing("a"), log=log)
+    async with live(a, Scripted("b", refused("b"), log=log)) as source:
+        used_to(source, 0, AGED - 0.05)
+        asyncio.get_running_loop().call_later(AGED + 0.05, a.gate.set)
+        assert await source.project(DEMO) == listing("a")
+        assert log == ["b", "a", "a"]
 
 
 async def test_an_overtaken_mirror_that_never_answers_has_failed() -> None:
