@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from contextlib import ExitStack
 
 import pytest
@@ -16,12 +15,12 @@ GOAL, BAR = 1.3, 1.6
 
 @pytest.mark.bench
 def test_a_large_file_costs_little_more_than_sendfile(capsys: pytest.CaptureFixture[str]) -> None:
-    """CPU seconds per byte, medians of interleaved rounds."""
+    """CPU seconds per byte, the best of interleaved rounds: what else runs on the machine only ever adds to them."""
     with ExitStack() as stack:
         ours, blob = stack.enter_context(served(wheel("large", "1.0", size=LARGE)))
         peers = [stack.enter_context(sendfile_server(blob)), ours]
         measure(peers, rounds=7, requests=10)
-    theirs, cost = (statistics.median(peer.cpu) for peer in peers)
+    theirs, cost = (min(peer.cpu) for peer in peers)
     with capsys.disabled():
         print(f"\nCPU per byte: {cost / theirs:.2f} of the loop's own sendfile (goal {GOAL})")
     assert cost < theirs * BAR

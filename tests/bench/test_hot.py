@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
 from contextlib import ExitStack
 from urllib.parse import urlsplit
@@ -38,7 +37,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Peer, Pe
 def test_a_hot_answer_costs_what_nginx_takes_for_it(
     servers: tuple[Peer, Peer], what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Medians of interleaved rounds. CPU only: other things run on the machine that tests run on."""
+    """The best of interleaved rounds, and CPU only: what else runs on the machine only ever adds."""
     asked = [_connection(peer, what) for peer in servers]
     found: list[list[float]] = [[], []]
     for number in range(ROUNDS + 1):
@@ -50,7 +49,7 @@ def test_a_hot_answer_costs_what_nginx_takes_for_it(
                 costs.append(peer.cpu() - before)
     for connection in asked:
         connection.close()
-    theirs, cost = (statistics.median(costs) / REQUESTS * 1e6 for costs in found)
+    theirs, cost = (min(costs) / REQUESTS * 1e6 for costs in found)
     with capsys.disabled():
         print(f"\nhot {what}: {cost:.0f} us of the processor, {cost / theirs:.2f} of nginx's")
     assert cost < theirs * BAR
