@@ -5,7 +5,7 @@ This module imports nothing of the package.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -219,11 +219,12 @@ Outcome = Literal[
 """
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Answered:
     """A request was answered, or its client left: all that logs and metrics want to know of it.
 
-    Not frozen, since one is made for every request and that costs three times as much. Whoever gets one only reads it.
+    Not frozen, since one is made for every request and that costs three times as much. Whoever gets one only reads it. Each is
+    itself only, and a key quickly found: it is the same one that comes again and again with a hot answer.
     """
 
     index: str
@@ -249,22 +250,20 @@ class Answered:
     """What names it in this log and, with luck, in others'."""
 
 
-OnAnswered = Callable[[Answered], None]
-"""Takes a record, quickly, on the event loop; must not raise, nor keep the record, which may be used again."""
+Again = tuple[Answered, str, float, float]
+"""An answer that was given again: its record, and what was another time: the client, when (seconds since the epoch), and
+`seconds`. A plain tuple, since one is made for every hot answer."""
 
 
 class Taker(Protocol):
-    """Somebody who wants to know of every answer."""
+    """Somebody who wants to know of every answer, is told on the event loop, is quick, and doesn't raise."""
 
     def take(self, answered: Answered) -> None:
-        """A request was answered; see `OnAnswered`."""
+        """A request was answered."""
         ...
 
-    def again(self, answered: Answered) -> OnAnswered:
-        """What will take this record many times over; of it, only `client`, `seconds` and `request_id` change meanwhile.
-
-        So that what doesn't change is worked out once: a hot answer takes not much longer than to be noted.
-        """
+    def take_again(self, times: Sequence[Again], names: Sequence[str]) -> None:
+        """Answers were given again, in that order; `names` are the requests'. Many at a time, so that each costs little."""
         ...
 
 

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pypicache.config import schema
-from pypicache.events import Answered, Event, Observer, OnAnswered
+from pypicache.events import Again, Answered, Event, Observer
 from pypicache.index.layered import LayeredIndex
 from pypicache.index.serving import Serving
 from pypicache.index.transfer import Transfer
@@ -80,17 +81,14 @@ class Monitor:
         self.tally.take(answered)
         self._wanted.take(answered)
 
-    def again(self, answered: Answered) -> OnAnswered:
-        """What counts this one many times over; see `events.Taker`."""
-        count, want = self.tally.again(answered), self._wanted.again(answered)
-        if want is None:
-            return count
-
-        def take(record: Answered) -> None:
-            count(record)
-            want(record)
-
-        return take
+    def take_again(self, times: Sequence[Again], names: Sequence[str]) -> None:  # noqa: ARG002 - names are for the log
+        """Answers were given again; see `events.Taker`."""
+        seconds: defaultdict[Answered, list[float]] = defaultdict(list)
+        for record, _, _, took in times:
+            seconds[record].append(took)
+        for record, each in seconds.items():
+            self.tally.take_again(record, each)
+            self._wanted.take(record, len(each))
 
     def status(
         self,

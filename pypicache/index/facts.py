@@ -13,12 +13,14 @@ the page store; when it is lost, it is learned again. It knows nothing of how fa
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import msgspec
 
+from pypicache.index.lease import Lease
 from pypicache.index.lru import ByteLRU
 from pypicache.simple.model import Digest, File, Project, ProjectName
 from pypicache.store.pages import PageStore
@@ -76,6 +78,12 @@ class Facts:
         self._held: ByteLRU[ProjectName, Learned] = ByteLRU(HELD)
         self.at_hand = self._held.get
         """All facts of the project's files, if memory holds them."""
+
+    def lease(self, project: ProjectName, learned: Learned) -> Lease:
+        """As long as they are those."""
+        return Lease(
+            -math.inf, math.inf, ((self._held.peek, project, learned),), ((self._held.get, project),)
+        )
 
     async def of(self, project: ProjectName) -> Learned:
         """What is known of the project's files. From memory, after the first time."""

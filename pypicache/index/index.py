@@ -8,7 +8,6 @@ round a page. What a link needs is remembered beside the blob and outlives the p
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -72,7 +71,7 @@ class Index:
         self._renderer = Renderer(
             held=renderings, offload=offload, tasks=self._tasks, synthesize=sidecars is not None
         )
-        self.at_hand = self._renderer.at_hand
+        self._renderings = renderings
         self._notes = Notes(index=name, links=links, facts=facts, tasks=self._tasks, clock=clock)
         self._locator = Locator(index=name, catalog=catalog, offload=offload, remember=self._notes.keep)
         leases = LinkLeases(notes=self._notes, locator=self._locator, facts=facts, library=library)
@@ -126,13 +125,17 @@ class Index:
         """The page in that form and coding, made at most once."""
         return await self._renderer.rendering(page, form, coding)
 
+    def renderings(self, page: Page) -> ByteLRU[str, Rendering]:  # noqa: ARG002 - an index of layers has several
+        """What memory holds of renderings, by ETag; see `Serving.renderings`."""
+        return self._renderings
+
     def lease(self, page: Page, *, revalidate: bool = False) -> Lease | None:
         """How long the same request gets this page; see `Serving.lease`."""
         lease = self._catalog.leases.of_page(page, revalidate=revalidate)
         learned = self._facts.at_hand(page.project)
         if lease is None or learned is None or learned.data != page.facts:
             return None
-        return lease & Lease(-math.inf, math.inf, ((self._facts.at_hand, page.project, learned),))
+        return lease & self._facts.lease(page.project, learned)
 
     def denial(self, project: ProjectName, *, revalidate: bool = False) -> Lease | None:
         """How long the same request is told that there is no such project; see `Serving.denial`."""

@@ -31,6 +31,7 @@ from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.lease import Lease
 from pypicache.index.locate import SIDECAR
 from pypicache.index.locator import candidates_of
+from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Opened, Serving
 from pypicache.rules.owners import Claim, may_be_asked
@@ -154,10 +155,9 @@ class LayeredIndex:
         """The page in that form and coding: the same bytes as its own layer gives."""
         return await self._leaves[page.index].rendering(page, form, coding)
 
-    def at_hand(self, etag: str) -> Rendering | None:
-        """The rendering of that ETag, if memory holds it, whichever layer made it."""
-        found = (leaf.at_hand(etag) for leaf in self._leaves.values())
-        return next((made for made in found if made is not None), None)
+    def renderings(self, page: Page) -> ByteLRU[str, Rendering]:
+        """What memory holds of its own layer's renderings, by ETag."""
+        return self._leaves[page.index].renderings(page)
 
     def lease(self, page: Page, *, revalidate: bool = False) -> Lease | None:
         """How long the same request gets this page; see `Serving.lease`."""

@@ -11,8 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Read = tuple[Callable[[Any], object], Any, object]
-"""A function that gives what memory holds under a key, the key, and what it gave."""
+Look = Callable[[Any], object]
+"""Gives what memory holds under a key."""
+
+Read = tuple[Look, Any, object]
+"""How to look, the key, and what was seen. To look doesn't count as a use, or it would cost three times as much."""
+
+Use = tuple[Look, Any]
+"""The same, where it counts as a use, so that what is wanted stays in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,7 @@ class Lease:
     since: float
     until: float
     reads: tuple[Read, ...]
+    uses: tuple[Use, ...] = ()
 
     def holds(self, now: float) -> bool:
         """Whether the answer is still the right one."""
@@ -33,6 +40,16 @@ class Lease:
                 return False
         return True
 
+    def use(self) -> None:
+        """The answer has been wanted: to be told now and then, once a second is enough."""
+        for use, key in self.uses:
+            use(key)
+
     def __and__(self, other: Lease) -> Lease:
         """Good while both are."""
-        return Lease(max(self.since, other.since), min(self.until, other.until), self.reads + other.reads)
+        return Lease(
+            max(self.since, other.since),
+            min(self.until, other.until),
+            self.reads + other.reads,
+            self.uses + other.uses,
+        )

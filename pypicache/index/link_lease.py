@@ -45,7 +45,7 @@ class LinkLeases:
             file, sha256, learned.of(file).sidecar, learned.of(file).checked
         ):
             return None
-        return lease & _while(blob, (self._facts.at_hand, project, learned))
+        return lease & _while(blob) & self._facts.lease(project, learned)
 
 
 def _is_sidecar(wheel: File, sha256: str, made: str | None, checked: bool) -> bool:  # noqa: FBT001 - a field of `Fact`

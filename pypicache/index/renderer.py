@@ -22,8 +22,6 @@ class Renderer:
         self, *, held: ByteLRU[str, Rendering], offload: Offload, tasks: Tasks, synthesize: bool
     ) -> None:
         self._held = held
-        self.at_hand = held.get
-        """The rendering of that ETag, if memory holds it."""
         self._offload = offload
         self._tasks = tasks
         self._synthesize = synthesize

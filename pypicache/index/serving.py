@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.lease import Lease
+from pypicache.index.lru import ByteLRU
 from pypicache.index.reader import Content
 from pypicache.index.rendering import Rendering
 from pypicache.simple.model import File, ProjectName
@@ -54,8 +55,8 @@ class Serving(Protocol):
         """The page in that form and coding, made at most once."""
         ...
 
-    def at_hand(self, etag: str) -> Rendering | None:
-        """The rendering of that ETag, if memory holds it."""
+    def renderings(self, page: Page) -> ByteLRU[str, Rendering]:
+        """The renderings that memory holds, by ETag; the page's are among them, if any are."""
         ...
 
     def lease(self, page: Page, *, revalidate: bool = False) -> Lease | None:

@@ -49,6 +49,8 @@ class Shelf:
         self._others = store.others if isinstance(store, SharedPages) and store.shared else None
         self.at_hand = self._entries.get if self._others is None else self._if_current
         """What memory knows of the project's page; None when it knows nothing."""
+        self.peek = self._entries.peek if self._others is None else self._if_current
+        """The same, without counting as a use where that takes time."""
         self._pages: ByteLRU[str, bytes] = ByteLRU(memory)
 
     async def entry(self, project: ProjectName) -> Entry | None:

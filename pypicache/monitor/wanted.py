@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from pypicache.events import Answered, OnAnswered
+from pypicache.events import Answered
 from pypicache.monitor.status import WantedStatus
 
 MOST = 4096
@@ -19,34 +19,20 @@ _ANSWERED = {200, 304}
 
 
 class Wanted:
-    """Counts answered requests for pages, by index and project. `take` is an `events.OnAnswered`."""
+    """Counts answered requests for pages, by index and project."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._counts: dict[tuple[str, str], int] = {}
 
-    def take(self, answered: Answered) -> None:
-        """Count it, if it was for a page that there is."""
+    def take(self, answered: Answered, times: int = 1) -> None:
+        """Count it, if it was for a page that there is; `times`: so often it was given."""
         if answered.kind != "page" or answered.status not in _ANSWERED:
             return
         key = (answered.index, answered.subject)
-        self._counts[key] = self._counts.get(key, 0) + 1
+        self._counts[key] = self._counts.get(key, 0) + times
         if len(self._counts) > self._most:
             self._forget()
-
-    def again(self, answered: Answered) -> OnAnswered | None:
-        """What counts this one many times over; None when it isn't counted. See `events.Taker`."""
-        if answered.kind != "page" or answered.status not in _ANSWERED:
-            return None
-        key = (answered.index, answered.subject)
-
-        def take(record: Answered) -> None:
-            try:
-                self._counts[key] += 1
-            except KeyError:  # forgotten meanwhile
-                self.take(record)
-
-        return take
 
     def top(self, count: int) -> Sequence[WantedStatus]:
         """The most wanted."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import quote
@@ -21,13 +22,16 @@ from urllib.parse import quote
 import msgspec
 
 from pypicache.errors import one_line
-from pypicache.events import Answered, OnAnswered
+from pypicache.events import Again, Answered
 
 MAX_PENDING = 64 << 10
 """Characters that are gathered."""
 
 LONGEST = 400
 """Characters of a path."""
+
+HALVED = 4096
+"""Records of hot answers whose lines are known but for the time they took."""
 
 _JOURNAL = "<6>"
 """The priority of a line in the journal (sd-daemon(3)): informational."""
@@ -58,9 +62,8 @@ class AccessLog:
         self._lines: list[str] = []
         self._size = 0
         self._due: asyncio.TimerHandle | None = None
-        self._second = -1
-        self._stamp = ""
-        self._form = 0
+        self._stamp = self._begin = ""
+        self._halves: dict[Answered, tuple[str, str]] = {}
         self.configure(settings, journal=journal)
 
     def configure(self, settings: Settings, *, journal: bool = False) -> None:
@@ -68,7 +71,7 @@ class AccessLog:
         self._wanted = settings.access
         self._line = self._json if settings.format == "json" else self._text
         self._prefix = _JOURNAL if journal else ""
-        self._form += 1
+        self._second = -1
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,32 +84,42 @@ class AccessLog:
     def take(self, answered: Answered) -> None:
         """Note that a request was answered."""
         if self._wanted:
-            self._look_at_the_clock()
+            self._look_at_the_clock(time.time())
             self._add(self._line(answered))
 
-    def again(self, answered: Answered) -> OnAnswered:
-        """What writes this one's line many times over; see `events.Taker`."""
-        if self._line != self._text:
-            return self.take
-        form = self._form
-        request, outcome = _request(answered), _outcome(answered)
+    def take_again(self, times: Sequence[Again], names: Sequence[str]) -> None:
+        """Note that these were given again; see `events.Taker`."""
+        if not self._wanted:
+            return
+        if self._line == self._json:
+            for (record, client, at, seconds), name in zip(times, names, strict=True):
+                self._look_at_the_clock(at)
+                self._add(self._json(replace(record, client=client, seconds=seconds, request_id=name)))
+            return
+        lines: list[str] = []
+        halves, begin, until = self._halves, self._begin, self._second + 1
+        for (record, client, at, seconds), name in zip(times, names, strict=True):
+            if not until - 1 <= at < until:
+                self._look_at_the_clock(at)
+                begin, until = self._begin, self._second + 1
+            asked, about = halves.get(record) or self._halve(record)
+            took = _HARDLY if seconds < _HARDLY_ANY else _milliseconds(seconds)
+            lines.append(f"{begin}{client or '-'} {asked} {took} {about}{name}\n")
+        self._add("".join(lines))
 
-        def take(record: Answered) -> None:
-            if form != self._form:
-                self.take(record)
-            elif self._wanted:
-                self._look_at_the_clock()
-                self._add(
-                    f"{self._prefix}{self._stamp} access {record.client or '-'} {request}"
-                    f" {record.seconds * 1000:.1f}ms {outcome}{record.request_id}\n"
-                )
+    def _halve(self, record: Answered) -> tuple[str, str]:
+        """What a record's line has before and after the time it took, worked out once for all the times it is given again."""
+        if len(self._halves) >= HALVED:
+            self._halves.clear()
+        found = self._halves[record] = (_request(record), _outcome(record))
+        return found
 
-        return take
-
-    def _look_at_the_clock(self) -> None:
-        now = int(time.time())
+    def _look_at_the_clock(self, at: float) -> None:
+        """A line of that time comes next."""
+        now = int(at)
         if now != self._second:
             self._second, self._stamp = now, time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(now))
+            self._begin = f"{self._prefix}{self._stamp} access "
 
     def _add(self, line: str) -> None:
         self._lines.append(line)
@@ -127,8 +140,8 @@ class AccessLog:
 
     def _text(self, answered: Answered) -> str:
         return (
-            f"{self._prefix}{self._stamp} access {answered.client or '-'} {_request(answered)}"
-            f" {answered.seconds * 1000:.1f}ms {_outcome(answered)}{answered.request_id}\n"
+            f"{self._begin}{answered.client or '-'} {_request(answered)}"
+            f" {_milliseconds(answered.seconds)} {_outcome(answered)}{answered.request_id}\n"
         )
 
     def _json(self, answered: Answered) -> str:
@@ -150,6 +163,14 @@ class AccessLog:
             "id": answered.request_id,
         }
         return f"{self._prefix}{msgspec.json.encode(entry).decode()}\n"
+
+
+_HARDLY_ANY, _HARDLY = 0.00005, "0.0ms"
+"""Seconds below which a time is told without being put into digits: most hot answers take less."""
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.1f}ms"
 
 
 def _request(answered: Answered) -> str:

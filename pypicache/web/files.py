@@ -6,7 +6,6 @@ import asyncio
 import gzip
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
-from functools import partial
 
 from aiohttp import hdrs, web
 
@@ -173,7 +172,7 @@ class Files:
             assert isinstance(answer.body, bytes | bytearray)
             body = bytes(answer.body)
             self._held.put(key, Rendering(body, etag, ""), len(body))
-        request.repeatable = Repeatable(lease, partial(self._held.get, key), None)
+        request.repeatable = Repeatable(lease, (self._held, key), None)
 
     async def _look_ahead(self, index: Serving, opened: Opened, answer: web.Response) -> None:
         """Have the pages asked for that the client will want next. What was read for the answer isn't read again."""

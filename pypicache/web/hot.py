@@ -22,18 +22,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from pypicache.events import Answered, OnAnswered
+from pypicache.web.ledger import MOST, Ledger
 from pypicache.web.outlet import unsent
 from pypicache.web.pace import PACE, Watch
 from pypicache.web.punctual import Punctual
-from pypicache.web.repeats import Repeats
+from pypicache.web.repeats import Prepared, Repeats
 from pypicache.web.request import Request
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,8 @@ class Repeating(web.Server):
     repeats: Repeats | None = None
     """The table of the edge in force; None: no shortcut is taken."""
 
-    new_id: Callable[[], str]
-    """Makes a name for an answer."""
-
-    def again(self, record: Answered) -> Sequence[OnAnswered]:
-        """Who is told when the answer of that record is given again; see `events.Taker`."""
-        raise NotImplementedError
+    ledger: Ledger
+    """Where answers are noted that are given again."""
 
     def client_of(self, peer: str, forwarded: Sequence[str]) -> str:
         """The client's address, when X-Forwarded-For says that."""
@@ -95,15 +91,16 @@ class Shortcut(Punctual):
     def data_received(self, data: bytes) -> None:
         """Bytes of requests have come: one that has an answer ready, or others."""
         waiter = self._waiter
-        # It waits for a request, or is about to, having come a moment ago.
-        idle = not self._request_count if waiter is None else not waiter.done()
         if (
-            idle
+            # It waits for a request, or is about to, having come a moment ago.
+            (not self._request_count if waiter is None else not waiter.done())
             and self._at_boundary
             and not (
                 self._close or self._force_close or self._paused or self._buffer_paused or self._deadline
             )
-            and self._repeat(data)
+            and (repeats := self._server.repeats) is not None
+            and (prepared := repeats.find(data)) is not None
+            and self._repeat(repeats, data, prepared)
         ):
             return
         self._watch.close()  # what is sent from here on has a watch of its own
@@ -121,34 +118,34 @@ class Shortcut(Punctual):
         self._number = self._request_count
         self._at_boundary = whole
 
-    def _repeat(self, data: bytes) -> bool:
-        """Answer the request of that head, if its answer is at hand; whether it was."""
-        began = time.perf_counter()
-        repeats = self._server.repeats
-        if repeats is None or (prepared := repeats.find(data)) is None:
-            return False
-        if (parts := prepared.parts(repeats.clock())) is None:
+    def _repeat(self, repeats: Repeats, data: bytes, prepared: Prepared) -> bool:
+        """Give the answer that was prepared for the request of that head; False: it holds no longer, or can't be given like this.
+
+        What stands here is done for every hot answer: to the last line, it is what those take.
+        """
+        began = monotonic()
+        now = repeats.clock()
+        if (parts := prepared.parts(now)) is None:
             repeats.drop(data)
             return False
         head, body = parts
-        if len(body) > COPIED and not self._by_reference:
-            return False
-        assert self.transport is not None
-        if body:
-            self.transport.writelines((head, body))
+        transport = self.transport
+        assert transport is not None
+        if not body:
+            transport.write(head)
+        elif len(body) <= COPIED or self._by_reference:
+            transport.writelines(parts)
         else:
-            self.transport.write(head)
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        record = prepared.record
-        record.client = self._client
+            return False
+        # The loop's own time is this clock's, as of the beginning of its turn.
+        self._next_keepalive_close_time = began + self._keepalive_timeout
+        client = self._client
         if prepared.forwarded:
-            record.client = self._server.client_of(self._client, prepared.forwarded)
-        record.request_id = self._server.new_id()
-        record.seconds = time.perf_counter() - began
-        if prepared.told is None:
-            prepared.told = self._server.again(record)
-        for tell in prepared.told:
-            tell(record)
+            client = self._server.client_of(client, prepared.forwarded)
+        notes = self._server.ledger.notes
+        notes.append((prepared.record, client, now, monotonic() - began))
+        if (count := len(notes)) == 1 or count >= MOST:
+            self._server.ledger.noted()
         return True
 
     def next_head(self) -> bytes | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
+from collections.abc import Sequence
 
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 """What is taken over: no spaces, quotes or control characters, so that it may stand in any line."""
@@ -28,4 +29,9 @@ class Ids:
 
     def make(self) -> str:
         """A new name."""
-        return f"{self._prefix}-{next(self._count):x}"
+        return f"{self._prefix}-{next(self._count)}"
+
+    def make_many(self, count: int) -> Sequence[str]:
+        """So many new names."""
+        prefix = self._prefix
+        return [f"{prefix}-{number}" for number in itertools.islice(self._count, count)]

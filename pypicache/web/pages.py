@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from aiohttp import hdrs, web
 
@@ -69,7 +68,7 @@ class Pages:
             _repeatable(request, page, lease, None)
             return web.Response(status=304, headers=answer)
         made = await index.rendering(page, representation.form, coding)
-        _repeatable(request, page, lease, partial(index.at_hand, etag))
+        _repeatable(request, page, lease, (index.renderings(page), etag))
         answer["Content-Type"] = representation.content_type
         if coding != "identity":
             answer["Content-Encoding"] = coding
@@ -99,7 +98,10 @@ class Pages:
 
 
 def _repeatable(
-    request: web.BaseRequest, page: Page, lease: Lease | None, body: Callable[[], Rendering | None] | None
+    request: web.BaseRequest,
+    page: Page,
+    lease: Lease | None,
+    body: tuple[ByteLRU[str, Rendering], str] | None,
 ) -> None:
     """Note that the answer is to be given again as long as the lease holds."""
     if isinstance(request, Request) and lease is not None and not page.collapsed:

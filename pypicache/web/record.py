@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from pypicache.events import Answered, Kind, OnAnswered, Outcome, Taker
+from pypicache.events import Answered, Kind, Outcome, Taker
 from pypicache.index.locate import SIDECAR
 from pypicache.web import places
 from pypicache.web.address import Network, client_address
+from pypicache.web.ledger import Ledger
 from pypicache.web.request import Request
 
 BROKEN = 499
@@ -42,8 +43,9 @@ _OUTCOMES: dict[str, Outcome] = {
 class Recorder(AbstractAccessLogger):
     """Gives every answered request to `takers`. The server calls `log` when a response has gone out or broken off."""
 
-    def __init__(self, takers: Sequence[Taker]) -> None:
+    def __init__(self, takers: Sequence[Taker], ledger: Ledger) -> None:
         self._takers = tuple(takers)
+        self._ledger = ledger
         self.trusted: Sequence[Network] = ()
         """Proxies that are believed when they say who the client is."""
 
@@ -52,12 +54,9 @@ class Recorder(AbstractAccessLogger):
         record = record_of(request, response, time, self.trusted)
         if isinstance(request, Request):
             request.record = record
+        self._ledger.settle()  # what was before it is told before it
         for taker in self._takers:
             taker.take(record)
-
-    def again(self, record: Answered) -> Sequence[OnAnswered]:
-        """What takes this record whenever its answer is given again."""
-        return tuple(taker.again(record) for taker in self._takers)
 
 
 def record_of(

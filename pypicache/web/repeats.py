@@ -7,13 +7,12 @@ holds is found out each time it is wanted, from its lease. Its body isn't kept h
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from email.utils import formatdate
 
 from aiohttp import HttpVersion11, hdrs, web
 
-from pypicache.events import Answered, OnAnswered
-from pypicache.index.lru import ByteLRU
+from pypicache.events import Answered
 from pypicache.web.request import Repeatable, Request
 
 MEMORY = 8 << 20
@@ -33,35 +32,42 @@ class Prepared:
     """An answer, ready to be sent again."""
 
     __slots__ = (
-        "_body",
+        "_confirmed_at",
         "_fixed",
+        "_from",
         "_head",
-        "_head_from",
-        "_head_until",
+        "_key",
         "_lease",
-        "_since",
+        "_peek",
+        "_reads",
+        "_until",
+        "_use",
         "forwarded",
         "record",
-        "told",
+        "used",
     )
 
     def __init__(
         self, request: Request, response: web.StreamResponse, repeatable: Repeatable, record: Answered
     ) -> None:
         self._lease = repeatable.lease
-        self._body = None if request.method == hdrs.METH_HEAD else repeatable.body
-        self._since = repeatable.confirmed_at
+        self._reads = repeatable.lease.reads
+        self._peek = self._use = None
+        self._key = ""
+        if repeatable.body is not None and request.method != hdrs.METH_HEAD:
+            held, self._key = repeatable.body
+            self._peek, self._use = held.peek, held.get
+        self._confirmed_at = repeatable.confirmed_at
         self.record = record
-        """What is told of it; used again and again."""
-        self.told: Sequence[OnAnswered] | None = None
-        """Who is told, once that is known."""
+        """What is told of it, but for what is another client's."""
         self.forwarded = tuple(request.headers.getall("X-Forwarded-For", ()))
         kept = {name: text for name, text in response.headers.items() if name not in _REMADE}
         lines = "".join(f"{name}: {text}\r\n" for name, text in kept.items())
         self._fixed = f"HTTP/1.1 {response.status} {response.reason}\r\n{lines}"
         self._head = b""
-        self._head_from = math.inf
-        self._head_until = -math.inf
+        self._from = math.inf
+        self._until = self.used = -math.inf
+        """`used`: when it was last, to the second."""
 
     @property
     def weight(self) -> int:
@@ -69,43 +75,68 @@ class Prepared:
         return 2 * len(self._fixed) + _OBJECTS
 
     def parts(self, now: float) -> tuple[bytes, bytes] | None:
-        """Head and body, as they are to be sent at that time; None when the answer holds no longer."""
-        body = b""
-        if not self._lease.holds(now):
-            return None
-        if self._body is not None:
-            if (made := self._body()) is None:
-                return None
-            body = made.body
-        if not self._head_from <= now < self._head_until:
-            self._remake(now)
-        return self._head, body
+        """Head and body, as they are to be sent at that time; None when the answer holds no longer.
 
-    def _remake(self, now: float) -> None:
-        """Say in the head what time it is: right until the second, or the page's age, changes."""
+        This is asked on every request, so the lease's own `holds` is spelled out, with its times those of the head.
+        """
+        if not self._from <= now < self._until and not self._renew(now):
+            return None
+        for read, key, value in self._reads:
+            found = read(key)
+            if found is not value and found != value:
+                return None
+        if self._peek is None:
+            return self._head, b""
+        made = self._peek(self._key)
+        return None if made is None else (self._head, made.body)
+
+    def _renew(self, now: float) -> bool:
+        """Say in the head what time it is: right until the second, or the page's age, changes. False: its time is over."""
+        lease = self._lease
+        if not lease.since <= now < lease.until:
+            return False
+        lease.use()
+        if self._use is not None:
+            self._use(self._key)
         text = f"{self._fixed}Date: {formatdate(now, usegmt=True)}\r\n"
-        until = math.floor(now) + 1.0
-        if (since := self._since) is not None:
+        until = min(math.floor(now) + 1.0, lease.until)
+        if (since := self._confirmed_at) is not None:
             passed = max(0, int(now - since))
             text += f"Age: {passed}\r\n"
             until = min(until, since + passed + 1)
         self._head = f"{text}\r\n".encode()
-        self._head_from, self._head_until = now, until
+        self._from, self._until, self.used = now, until, now
+        return True
 
 
 class Repeats:
-    """Prepared answers by the heads of their requests: a bounded number, those used last."""
+    """Prepared answers by the heads of their requests: a bounded number, those used last.
+
+    To find one isn't noted; when there are too many, the quarter that wasn't used for longest goes, by what their heads say.
+    """
 
     def __init__(self, *, clock: Callable[[], float], memory: int = MEMORY) -> None:
         self.clock = clock
-        self._held: ByteLRU[bytes, Prepared] = ByteLRU(memory)
+        self._limit = memory
+        self._weight = 0
+        self._held: dict[bytes, Prepared] = {}
         self.find = self._held.get
         """The answer that was given to a request of that head, if it is kept; whether it holds, it says itself."""
-        self.drop = self._held.drop
-        """Keep it no longer."""
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def drop(self, head: bytes) -> None:
+        """Keep it no longer."""
+        if (prepared := self._held.pop(head, None)) is not None:
+            self._weight -= len(head) + prepared.weight
+
+    def _make_room(self) -> None:
+        order = sorted(self._held, key=lambda head: self._held[head].used)
+        for head in order:
+            if self._weight <= self._limit * 3 // 4:
+                break
+            self.drop(head)
 
     def keep(self, request: Request, response: web.StreamResponse) -> None:
         """Keep the answer that the request was given and that has been recorded, if it may be given again."""
@@ -118,8 +149,13 @@ class Repeats:
             and _usual(request)
             and _framed(response)
         ):
+            self.drop(request.head)
             prepared = Prepared(request, response, request.repeatable, request.record)
-            self._held.put(request.head, prepared, len(request.head) + prepared.weight)
+            prepared.used = self.clock()
+            self._held[request.head] = prepared
+            self._weight += len(request.head) + prepared.weight
+            if self._weight > self._limit:
+                self._make_room()
 
 
 def _usual(request: Request) -> bool:

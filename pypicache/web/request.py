@@ -13,6 +13,7 @@ from aiohttp import hdrs, web
 
 from pypicache.events import Answered
 from pypicache.index.lease import Lease
+from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
 from pypicache.web.places import Route
 from pypicache.web.turn import Turn
@@ -27,8 +28,8 @@ class Repeatable:
 
     lease: Lease
     """While it holds."""
-    body: Callable[[], Rendering | None] | None
-    """What has its body, if that is still at hand; None instead: it has none."""
+    body: tuple[ByteLRU[str, Rendering], str] | None
+    """Where in memory its body is, as long as that is held, and under which key; None: it has none."""
     confirmed_at: float | None
     """What its Age is counted from, in seconds since the epoch; None: it has none."""
 

@@ -20,11 +20,12 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
 from pypicache.errors import one_line
-from pypicache.events import Answered, OnAnswered, Taker
+from pypicache.events import Taker
 from pypicache.web.address import Network, client_address
 from pypicache.web.errors import plain, response_to
 from pypicache.web.hot import Repeating, Shortcut
 from pypicache.web.ids import Ids
+from pypicache.web.ledger import Ledger
 from pypicache.web.limits import Admission, Limits, admit
 from pypicache.web.punctual import HASTE
 from pypicache.web.record import BROKEN, Recorder
@@ -146,9 +147,9 @@ class Server(Repeating):
         self._crowd = Sparing(log, logging.WARNING, burst=1)
         self._served: set[web.RequestHandler] = set()
         self._told: set[web.RequestHandler] = set()
-        self.recorder = Recorder(takers)
         self.ids = Ids()
-        self.new_id = self.ids.make
+        self.ledger = Ledger(takers, self.ids)
+        self.recorder = Recorder(takers, self.ledger)
         super().__init__(
             self._handle,
             request_factory=self._request,
@@ -165,10 +166,6 @@ class Server(Repeating):
         return Protocol(
             self, loop=self._loop, patience=self.limits.patience, quietly=self._quietly, **self._kwargs
         )
-
-    def again(self, record: Answered) -> Sequence[OnAnswered]:
-        """Who is told when the answer is given again."""
-        return self.recorder.again(record)
 
     def client_of(self, peer: str, forwarded: Sequence[str]) -> str:
         """Whom the connection's peer stands for, if it is trusted."""
@@ -223,6 +220,7 @@ class Server(Repeating):
         try:
             await super().shutdown(timeout)
         finally:
+            self.ledger.settle()
             if breaking is not None:
                 breaking.cancel()
 
@@ -263,6 +261,7 @@ class Server(Repeating):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if isinstance(request, Request) and request.refusal is not None:
             return plain(400, request.refusal)
+        self.ledger.settle()  # it may ask for what that comes to
         try:
             return await self._handler(request)
         except asyncio.CancelledError:

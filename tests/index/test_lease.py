@@ -212,6 +212,6 @@ async def test_a_rendering_is_at_hand_once_it_has_been_made(
     index = of(corp, await house.layered(corp))
     page = await index.page(NAME)
     etag = index.etag(page, "json", "gzip")
-    assert index.at_hand(etag) is None
+    assert index.renderings(page).peek(etag) is None
     made = await index.rendering(page, "json", "gzip")
-    assert index.at_hand(etag) is made
+    assert index.renderings(page).peek(etag) is made

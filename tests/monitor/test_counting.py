@@ -13,7 +13,9 @@ from pypicache.monitor.status import MinuteStatus, WantedStatus
 from pypicache.monitor.tally import SECONDS, Histogram, Tally, Totals
 from pypicache.monitor.traffic import Figures, Traffic
 from pypicache.monitor.wanted import Wanted
+from pypicache.monitoring import Monitor
 from tests.clock import ManualClock
+from tests.fakes import Recorder
 
 
 def answered(
@@ -199,31 +201,13 @@ def figures(tally: Tally) -> object:
     )
 )
 def test_an_answer_that_is_given_again_counts_as_often(given: list[tuple[Answered, float]]) -> None:
-    """Whether what stays the same is worked out once or each time."""
-    one, other, wanted, same = Tally(), Tally(), Wanted(), Wanted()
-    again = {id(record): (other.again(record), same.again(record)) for record, _ in given}
-    for known, seconds in given:
-        record = replace(known, seconds=seconds)
-        one.take(record)
-        wanted.take(record)
-        count, want = again[id(known)]
-        count(record)
-        if want is not None:
-            want(record)
-    assert figures(other) == figures(one)
-    assert same.top(10) == wanted.top(10)
-
-
-def test_a_project_that_was_forgotten_is_counted_again() -> None:
-    wanted = Wanted(most=10)
-    want = wanted.again(answered(subject="popular"))
-    assert want is not None
-    for number in range(100):
-        wanted.take(answered(subject=f"name-{number}"))
-        wanted.take(answered(subject=f"name-{number}"))
-    for _ in range(200):
-        want(answered(subject="popular"))
-    assert wanted.top(1)[0].project == "popular"
+    """Whether it is told at once or with others."""
+    one, many = (Monitor(observer=Recorder(), clock=ManualClock()) for _ in range(2))
+    for record, seconds in given:
+        one.take(replace(record, seconds=seconds))
+    many.take_again([(record, "", 0.0, seconds) for record, seconds in given], [])
+    assert figures(many.tally) == figures(one.tally)
+    assert many._wanted.top(10) == one._wanted.top(10)
 
 
 # Events

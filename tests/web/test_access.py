@@ -17,7 +17,7 @@ from aiohttp.web_log import AccessLogger
 from pypicache.config import schema
 from pypicache.events import Answered
 from pypicache.sink import Sink
-from pypicache.web.access import AccessLog
+from pypicache.web.access import HALVED, AccessLog
 from pypicache.web.ids import Ids
 
 
@@ -43,7 +43,7 @@ async def line(record: Answered, **settings: Any) -> str:
     written: list[str] = []
     async with AccessLog(written.append, schema.Log(**settings)) as log:
         log.take(record)
-        log.again(record)(record)
+        log.take_again([(record, record.client, time.time(), record.seconds)], [record.request_id])
     first, second = "".join(written).splitlines(keepends=True) or ("", "")
     assert first.partition(" access ")[2] == second.partition(" access ")[2]
     return first
@@ -108,24 +108,46 @@ async def test_in_the_journal_it_has_a_priority() -> None:
     assert written[0].startswith("<6>2")
 
 
-async def test_a_line_that_comes_again_has_what_changes_and_the_form_of_the_moment() -> None:
+async def test_lines_that_come_again_have_what_changes_and_the_form_of_the_moment() -> None:
     written: list[str] = []
     record = answered()
+    times = [(record, "192.0.2.9", 1.7e9 + 0.9, 0.1), (record, "", 1.7e9 + 1.0, 0.00004)]
+    names = ["abc-2", "abc-3"]
     async with AccessLog(written.append, schema.Log()) as log:
-        again = log.again(record)
-        record.client, record.seconds, record.request_id = "192.0.2.9", 0.1, "abc-2"
-        again(record)
-        log.flush()
-        log.configure(schema.Log(format="json"))
-        again(record)
-        log.flush()
-        log.configure(schema.Log(access=False))
-        again(record)
-    text, structured = written
-    assert ' access 192.0.2.9 "GET ' in text
-    assert " 100.0ms " in text
-    assert text.endswith(" id=abc-2\n")
-    assert json.loads(structured)["client"] == "192.0.2.9"
+        for settings in ({}, {"format": "json"}, {"access": False}, {}):
+            log.configure(schema.Log(**settings), journal=len(written) == 2)
+            log.take_again(times, names)
+            log.flush()
+    text, structured, journal = ("".join(part).splitlines() for part in written)
+    about = '"GET /root/pypi/simple/alpha/" 200 2133'
+    for line, said in zip(
+        text,
+        (
+            f'192.0.2.9 {about} 100.0ms "hit" index=root/pypi page=alpha id=abc-2',
+            f'- {about} 0.0ms "hit" index=root/pypi page=alpha id=abc-3',
+        ),
+        strict=True,
+    ):
+        assert line.partition(" access ")[2] == said
+    assert [line[17:19] for line in text] == ["20", "21"]
+    assert [json.loads(line)["client"] for line in structured] == ["192.0.2.9", ""]
+    assert [json.loads(line)["time"] for line in structured] == [line.split(" ")[0] for line in text]
+    assert journal == [f"<6>{line}" for line in text]
+
+
+async def test_what_is_known_of_lines_is_bounded() -> None:
+    written: list[str] = []
+    async with AccessLog(written.append, schema.Log()) as log:
+        for number in range(HALVED + 10):
+            log.take_again([(answered(subject=f"p{number}"), "", 1.7e9, 0.1)], ["abc"])
+        assert len(log._halves) <= HALVED
+    lines = "".join(written).splitlines()
+    assert [line.split("page=p")[1] for line in lines] == [f"{n} id=abc" for n in range(HALVED + 10)]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.00004, 0.00006, 0.00994, 0.00996, 0.0123, 12.3])
+async def test_the_time_has_one_digit_whether_it_is_told_at_once_or_later(seconds: float) -> None:
+    assert f" {seconds * 1000:.1f}ms " in await line(answered(seconds=seconds))
 
 
 async def test_without_access_there_is_no_line() -> None:

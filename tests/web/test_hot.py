@@ -7,18 +7,21 @@ import contextlib
 import math
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pypicache.events import Answered, OnAnswered
+from pypicache.events import Again, Answered
 from pypicache.index.lease import Lease
+from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
 from pypicache.web.hot import COPIED, LONGEST, Shortcut
+from pypicache.web.ledger import MOST
 from pypicache.web.limits import Limits
 from pypicache.web.pace import Pace
 from pypicache.web.repeats import Repeats
@@ -45,16 +48,23 @@ class Site:
         self.repeats = Repeats(clock=self.clock)
         self.body = body
         self.good = "good"
-        self.at_hand = True
+        self.renderings: ByteLRU[str, Rendering] = ByteLRU(1 << 30)
+        self.renderings.put("tag", Rendering(body, '"tag"', "identity"), len(body))
         self.hit = asyncio.Event()
         self.handled: list[str] = []
-        self.records: list[tuple[str, int, int, str]] = []
+        self._records: list[tuple[str, int, int, str]] = []
         self.gate: asyncio.Event | None = None
         self.server = Server(
             self.handle,
             takers=[self],
         )
         self.server.repeats = self.repeats if shortcut else None
+
+    @property
+    def records(self) -> list[tuple[str, int, int, str]]:
+        """Method and path, status, bytes and client of what has been answered, and told."""
+        self.server.ledger.settle()
+        return self._records
 
     @property
     def hits(self) -> int:
@@ -65,16 +75,15 @@ class Site:
         """Another table takes the place of the one in force, as after a reload."""
         self.repeats = self.server.repeats = repeats
 
-    def made(self) -> Rendering | None:
-        return Rendering(self.body, '"tag"', "identity") if self.at_hand else None
-
     def take(self, record: Answered) -> None:
-        self.records.append((f"{record.method} {record.path}", record.status, record.sent, record.client))
-        if self.hits:
+        self._records.append((f"{record.method} {record.path}", record.status, record.sent, record.client))
+        if len(self._records) > len(self.handled):
             self.hit.set()
 
-    def again(self, record: Answered) -> OnAnswered:
-        return self.take
+    def take_again(self, times: Sequence[Again], names: Sequence[str]) -> None:
+        for (record, client, at, _), _ in zip(times, names, strict=True):
+            assert at == self.clock()
+            self.take(replace(record, client=client))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request, Request)
@@ -87,7 +96,9 @@ class Site:
         else:
             since = EPOCH - 10
             reads = ((lambda _: self.good, None, self.good),)
-            request.repeatable = Repeatable(Lease(-math.inf, EPOCH + 1000, reads), self.made, since)
+            request.repeatable = Repeatable(
+                Lease(-math.inf, EPOCH + 1000, reads), (self.renderings, "tag"), since
+            )
             age = str(int(self.clock() - since))
             if request.headers.get("If-None-Match") == '"tag"':
                 request.repeatable = Repeatable(request.repeatable.lease, None, since)
@@ -223,7 +234,7 @@ def let_time_pass(site: Site) -> None:
 
 
 def let_its_body_go(site: Site) -> None:
-    site.at_hand = False
+    site.renderings.clear()
 
 
 @pytest.mark.parametrize("change", [change_what_it_was_read_from, let_time_pass, let_its_body_go])
@@ -236,6 +247,42 @@ async def test_an_answer_that_holds_no_longer_is_made_again(change: Callable[[Si
         assert (await one.send(PAGE)).endswith(BODY)
         assert first.count(BODY) == 2
         assert site.hits == 1
+
+
+async def test_answers_given_again_are_told_in_their_place() -> None:
+    """Before whatever is answered after them, and before its handler looks."""
+    site = Site()
+    async with line(site) as one:
+        await one.send(PAGE, PAGE)
+        assert len(site._records) == 1
+        site.gate = asyncio.Event()
+        await one.send(head("/other"))
+        assert [told[0] for told in site._records] == ["GET /page"] * 2
+        site.gate.set()
+        await one.send()
+        assert [told[0] for told in site._records] == ["GET /page"] * 2 + ["GET /other"]
+
+
+async def test_answers_given_again_are_told_in_a_moment_or_when_they_are_many() -> None:
+    site = Site()
+    async with line(site) as one:
+        await one.send(PAGE)
+        for _ in range(MOST):
+            one.protocol.data_received(PAGE)
+        assert len(site._records) == 1 + MOST
+        one.protocol.data_received(PAGE)
+        assert len(site._records) == 1 + MOST
+        site.hit.clear()
+        await site.hit.wait()
+        assert len(site._records) == 2 + MOST
+
+
+async def test_a_server_that_ends_tells_what_it_has_noted() -> None:
+    site = Site()
+    async with line(site) as one:
+        await one.send(PAGE, PAGE)
+        await site.server.shutdown()
+        assert len(site._records) == 2
 
 
 async def test_date_and_age_are_those_of_the_moment() -> None:
