@@ -277,14 +277,6 @@ async def test_answers_given_again_are_told_in_a_moment_or_when_they_are_many() 
         assert len(site._records) == 2 + MOST
 
 
-async def test_a_server_that_ends_tells_what_it_has_noted() -> None:
-    site = Site()
-    async with line(site) as one:
-        await one.send(PAGE, PAGE)
-        await site.server.shutdown()
-        assert len(site._records) == 2
-
-
 async def test_date_and_age_are_those_of_the_moment() -> None:
     site = Site()
     async with line(site) as one:
@@ -494,6 +486,22 @@ def test_a_client_that_takes_next_to_nothing_is_cut_off(monkeypatch: pytest.Monk
             writer.close()
 
     run_on_uvloop(check())
+
+
+def test_a_server_that_ends_tells_what_it_has_noted(run: Run) -> None:
+    async def check() -> None:
+        site = Site()
+        async with listening(site) as (runner, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            for _ in range(2):
+                writer.write(PAGE)
+                assert await reader.readuntil(BODY)
+            assert len(site._records) == 1
+            await runner.cleanup()
+            assert len(site._records) == 2
+            writer.close()
+
+    run(check())
 
 
 def test_a_shutdown_waits_for_a_client_that_is_slow() -> None:
