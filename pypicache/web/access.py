@@ -63,7 +63,7 @@ class AccessLog:
         self._size = 0
         self._due: asyncio.TimerHandle | None = None
         self._stamp = self._begin = ""
-        self._halves: dict[Answered, tuple[str, str]] = {}
+        self._halves: dict[Answered, tuple[str, str, str]] = {}
         self.configure(settings, journal=journal)
 
     def configure(self, settings: Settings, *, journal: bool = False) -> None:
@@ -102,16 +102,17 @@ class AccessLog:
             if not until - 1 <= at < until:
                 self._look_at_the_clock(at)
                 begin, until = self._begin, self._second + 1
-            asked, about = halves.get(record) or self._halve(record)
-            took = _HARDLY if seconds < _HARDLY_ANY else _milliseconds(seconds)
-            lines.append(f"{begin}{client or '-'} {asked} {took} {about}{name}\n")
+            asked, about, hardly = halves.get(record) or self._halve(record)
+            middle = hardly if seconds < _HARDLY_ANY else f" {asked} {_milliseconds(seconds)} {about}"
+            lines.append(f"{begin}{client or '-'}{middle}{name}\n")
         self._add("".join(lines))
 
-    def _halve(self, record: Answered) -> tuple[str, str]:
-        """What a record's line has before and after the time it took, worked out once for all the times it is given again."""
+    def _halve(self, record: Answered) -> tuple[str, str, str]:
+        """What a record's line has before and after the time it took, and both around hardly any: worked out once."""
         if len(self._halves) >= HALVED:
             self._halves.clear()
-        found = self._halves[record] = (_request(record), _outcome(record))
+        asked, about = _request(record), _outcome(record)
+        found = self._halves[record] = (asked, about, f" {asked} {_milliseconds(0.0)} {about}")
         return found
 
     def _look_at_the_clock(self, at: float) -> None:
@@ -165,7 +166,7 @@ class AccessLog:
         return f"{self._prefix}{msgspec.json.encode(entry).decode()}\n"
 
 
-_HARDLY_ANY, _HARDLY = 0.00005, "0.0ms"
+_HARDLY_ANY = 0.00005
 """Seconds below which a time is told without being put into digits: most hot answers take less."""
 
 

@@ -18,7 +18,7 @@ class Ids:
     """Names requests: no name is given twice, in this process or another."""
 
     def __init__(self) -> None:
-        self._prefix = secrets.token_hex(4)
+        self._prefix = f"{secrets.token_hex(4)}-"
         self._count = itertools.count(1)
 
     def of(self, said: str | None) -> str:
@@ -29,9 +29,9 @@ class Ids:
 
     def make(self) -> str:
         """A new name."""
-        return f"{self._prefix}-{next(self._count)}"
+        return f"{self._prefix}{next(self._count)}"
 
     def make_many(self, count: int) -> Sequence[str]:
         """So many new names."""
         prefix = self._prefix
-        return [f"{prefix}-{number}" for number in itertools.islice(self._count, count)]
+        return [f"{prefix}{number}" for number in itertools.islice(self._count, count)]
