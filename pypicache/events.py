@@ -262,8 +262,11 @@ class Taker(Protocol):
         """A request was answered."""
         ...
 
-    def take_again(self, times: Sequence[Again], names: Sequence[str]) -> None:
-        """Answers were given again, in that order; `names` are the requests'. Many at a time, so that each costs little."""
+    def take_again(self, times: Sequence[Again], prefix: str, first: int) -> None:
+        """Answers were given again, in that order: many are told at a time, so that each costs little.
+
+        What names each request is `prefix` and a number, which for the first is `first`, and then one more each.
+        """
         ...
 
 

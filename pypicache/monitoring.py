@@ -81,7 +81,7 @@ class Monitor:
         self.tally.take(answered)
         self._wanted.take(answered)
 
-    def take_again(self, times: Sequence[Again], names: Sequence[str]) -> None:  # noqa: ARG002 - names are for the log
+    def take_again(self, times: Sequence[Again], prefix: str, first: int) -> None:  # noqa: ARG002 - names are for the log
         """Answers were given again; see `events.Taker`."""
         seconds: defaultdict[Answered, list[float]] = defaultdict(list)
         for record, _, _, took in times:

@@ -87,24 +87,25 @@ class AccessLog:
             self._look_at_the_clock(time.time())
             self._add(self._line(answered))
 
-    def take_again(self, times: Sequence[Again], names: Sequence[str]) -> None:
+    def take_again(self, times: Sequence[Again], prefix: str, first: int) -> None:
         """Note that these were given again; see `events.Taker`."""
         if not self._wanted:
             return
         if self._line == self._json:
-            for (record, client, at, seconds), name in zip(times, names, strict=True):
+            for number, (record, client, at, seconds) in enumerate(times, first):
                 self._look_at_the_clock(at)
+                name = f"{prefix}{number}"
                 self._add(self._json(replace(record, client=client, seconds=seconds, request_id=name)))
             return
         lines: list[str] = []
         halves, begin, until = self._halves, self._begin, self._second + 1
-        for (record, client, at, seconds), name in zip(times, names, strict=True):
+        for number, (record, client, at, seconds) in enumerate(times, first):
             if not until - 1 <= at < until:
                 self._look_at_the_clock(at)
                 begin, until = self._begin, self._second + 1
             asked, about, hardly = halves.get(record) or self._halve(record)
             middle = hardly if seconds < _HARDLY_ANY else f" {asked} {_milliseconds(seconds)} {about}"
-            lines.append(f"{begin}{client or '-'}{middle}{name}\n")
+            lines.append(f"{begin}{client or '-'}{middle}{prefix}{number}\n")
         self._add("".join(lines))
 
     def _halve(self, record: Answered) -> tuple[str, str, str]:

@@ -33,7 +33,7 @@ from pypicache.web.ledger import MOST, Ledger
 from pypicache.web.outlet import unsent
 from pypicache.web.pace import PACE, Watch
 from pypicache.web.punctual import Punctual
-from pypicache.web.repeats import Prepared, Repeats
+from pypicache.web.repeats import Repeats
 from pypicache.web.request import Request
 
 log = logging.getLogger(__name__)
@@ -62,13 +62,24 @@ class Repeating(web.Server):
 class Shortcut(Punctual):
     """One connection, with the shortcut: a base for the server's own protocol."""
 
-    __slots__ = ("_at_boundary", "_by_reference", "_client", "_head", "_made", "_number", "_server", "_watch")
+    __slots__ = (
+        "_at_boundary",
+        "_by_reference",
+        "_client",
+        "_head",
+        "_made",
+        "_notes",
+        "_number",
+        "_server",
+        "_watch",
+    )
 
     pace = PACE
     """The least that a client must take of what it was handed."""
 
     def __init__(self, server: Repeating, **options: Any) -> None:
         self._server = server
+        self._notes = server.ledger.notes
         super().__init__(server, **options)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -89,7 +100,10 @@ class Shortcut(Punctual):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of requests have come: one that has an answer ready, or others."""
+        """Bytes of requests have come: one that has an answer ready, or others.
+
+        What stands here is done for every hot answer: to the last line, it is what those take.
+        """
         waiter = self._waiter
         if (
             # It waits for a request, or is about to, having come a moment ago.
@@ -100,9 +114,35 @@ class Shortcut(Punctual):
             )
             and (repeats := self._server.repeats) is not None
             and (prepared := repeats.find(data)) is not None
-            and self._repeat(repeats, data, prepared)
         ):
-            return
+            began = monotonic()
+            now = repeats.clock()
+            parts = prepared.parts(now)
+            if parts is None:
+                repeats.drop(data)
+            elif (body := parts[1]) and len(body) > COPIED and not self._by_reference:
+                pass
+            else:
+                transport = self.transport
+                assert transport is not None
+                if body:
+                    transport.writelines(parts)
+                else:
+                    transport.write(parts[0])
+                # The loop's own time is this clock's, as of the beginning of its turn.
+                self._next_keepalive_close_time = began + self._keepalive_timeout
+                client = self._client
+                if prepared.forwarded:
+                    client = self._server.client_of(client, prepared.forwarded)
+                notes = self._notes
+                notes.append((prepared.record, client, now, monotonic() - began))
+                if (count := len(notes)) == 1 or count >= MOST:
+                    self._server.ledger.noted()
+                return
+        self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
+        """The ordinary way."""
         self._watch.close()  # what is sent from here on has a watch of its own
         before = self._request_count
         super().data_received(data)
@@ -117,36 +157,6 @@ class Shortcut(Punctual):
         self._head = data if whole and self._at_boundary and len(data) <= LONGEST else None
         self._number = self._request_count
         self._at_boundary = whole
-
-    def _repeat(self, repeats: Repeats, data: bytes, prepared: Prepared) -> bool:
-        """Give the answer that was prepared for the request of that head; False: it holds no longer, or can't be given like this.
-
-        What stands here is done for every hot answer: to the last line, it is what those take.
-        """
-        began = monotonic()
-        now = repeats.clock()
-        if (parts := prepared.parts(now)) is None:
-            repeats.drop(data)
-            return False
-        head, body = parts
-        transport = self.transport
-        assert transport is not None
-        if not body:
-            transport.write(head)
-        elif len(body) <= COPIED or self._by_reference:
-            transport.writelines(parts)
-        else:
-            return False
-        # The loop's own time is this clock's, as of the beginning of its turn.
-        self._next_keepalive_close_time = began + self._keepalive_timeout
-        client = self._client
-        if prepared.forwarded:
-            client = self._server.client_of(client, prepared.forwarded)
-        notes = self._server.ledger.notes
-        notes.append((prepared.record, client, now, monotonic() - began))
-        if (count := len(notes)) == 1 or count >= MOST:
-            self._server.ledger.noted()
-        return True
 
     def next_head(self) -> bytes | None:
         """The head of the request that is made of the next message, if it came by itself."""

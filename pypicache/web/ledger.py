@@ -45,6 +45,6 @@ class Ledger:
         if self.notes:
             times = tuple(self.notes)
             self.notes.clear()
-            names = self._ids.make_many(len(times))
+            first = self._ids.take(len(times))
             for taker in self._takers:
-                taker.take_again(times, names)
+                taker.take_again(times, self._ids.prefix, first)

@@ -205,7 +205,7 @@ def test_an_answer_that_is_given_again_counts_as_often(given: list[tuple[Answere
     one, many = (Monitor(observer=Recorder(), clock=ManualClock()) for _ in range(2))
     for record, seconds in given:
         one.take(replace(record, seconds=seconds))
-    many.take_again([(record, "", 0.0, seconds) for record, seconds in given], [])
+    many.take_again([(record, "", 0.0, seconds) for record, seconds in given], "", 1)
     assert figures(many.tally) == figures(one.tally)
     assert many._wanted.top(10) == one._wanted.top(10)
 

@@ -43,7 +43,7 @@ async def line(record: Answered, **settings: Any) -> str:
     written: list[str] = []
     async with AccessLog(written.append, schema.Log(**settings)) as log:
         log.take(record)
-        log.take_again([(record, record.client, time.time(), record.seconds)], [record.request_id])
+        log.take_again([(record, record.client, time.time(), record.seconds)], "abc-", 1)
     first, second = "".join(written).splitlines(keepends=True) or ("", "")
     assert first.partition(" access ")[2] == second.partition(" access ")[2]
     return first
@@ -112,11 +112,10 @@ async def test_lines_that_come_again_have_what_changes_and_the_form_of_the_momen
     written: list[str] = []
     record = answered()
     times = [(record, "192.0.2.9", 1.7e9 + 0.9, 0.1), (record, "", 1.7e9 + 1.0, 0.00004)]
-    names = ["abc-2", "abc-3"]
     async with AccessLog(written.append, schema.Log()) as log:
         for settings in ({}, {"format": "json"}, {"access": False}, {}):
             log.configure(schema.Log(**settings), journal=len(written) == 2)
-            log.take_again(times, names)
+            log.take_again(times, "abc-", 2)
             log.flush()
     text, structured, journal = ("".join(part).splitlines() for part in written)
     about = '"GET /root/pypi/simple/alpha/" 200 2133'
@@ -139,10 +138,10 @@ async def test_what_is_known_of_lines_is_bounded() -> None:
     written: list[str] = []
     async with AccessLog(written.append, schema.Log()) as log:
         for number in range(HALVED + 10):
-            log.take_again([(answered(subject=f"p{number}"), "", 1.7e9, 0.1)], ["abc"])
+            log.take_again([(answered(subject=f"p{number}"), "", 1.7e9, 0.1)], "", number)
         assert len(log._halves) <= HALVED
     lines = "".join(written).splitlines()
-    assert [line.split("page=p")[1] for line in lines] == [f"{n} id=abc" for n in range(HALVED + 10)]
+    assert [line.split("page=p")[1] for line in lines] == [f"{n} id={n}" for n in range(HALVED + 10)]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.00004, 0.00006, 0.00994, 0.00996, 0.0123, 12.3])

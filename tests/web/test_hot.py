@@ -80,8 +80,8 @@ class Site:
         if len(self._records) > len(self.handled):
             self.hit.set()
 
-    def take_again(self, times: Sequence[Again], names: Sequence[str]) -> None:
-        for (record, client, at, _), _ in zip(times, names, strict=True):
+    def take_again(self, times: Sequence[Again], prefix: str, first: int) -> None:
+        for record, client, at, _ in times:
             assert at == self.clock()
             self.take(replace(record, client=client))
 
