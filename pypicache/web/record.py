@@ -88,6 +88,8 @@ def record_of(
 
 
 def _client(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    if not request.headers:  # what couldn't be parsed has none: aiohttp gives it a plain dict
+        return request.remote or ""
     return client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
 
 

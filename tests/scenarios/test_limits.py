@@ -150,8 +150,12 @@ def test_a_slow_head_is_told_so(daemon: Daemons, origin: Origin) -> None:
     assert int(re.findall(rb"Content-Length: (\d+)", head)[0]) == len(body)
 
 
-def test_malformed_requests_are_a_few_lines_not_a_flood(daemon: Daemons, origin: Origin) -> None:
-    running = daemon(config_for(origin))
+@pytest.mark.parametrize("trusted", [[], ["127.0.0.0/8", "::1/128"]], ids=["nobody", "the machine itself"])
+def test_malformed_requests_are_a_few_lines_not_a_flood(
+    daemon: Daemons, origin: Origin, trusted: Sequence[str]
+) -> None:
+    """Whether or not it would be looked up who a proxy says the client is, as it is with what `init` writes."""
+    running = daemon(config_for(origin, server={"trusted_proxies": trusted}))
     for _ in range(100):
         with clients(running, 1) as (client,):
             assert answer(client, b"\x16\x03\x01\x02 garbage\r\n\r\n").startswith(b"HTTP/1.1 400 ")
