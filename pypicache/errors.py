@@ -163,6 +163,9 @@ class UpstreamError(PypicacheError):
 
     status = 503
 
+    told = False
+    """Whether observers know of it already: whoever else handles it needn't tell them again."""
+
     def __init__(self, origin: str, message: str, *, retry_after: float | None = None) -> None:
         self.origin = origin
         self.retry_after = retry_after

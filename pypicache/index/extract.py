@@ -123,7 +123,7 @@ class Extractor:
         except UpstreamError as error:
             if isinstance(error, NoRanges):
                 self._rangeless[copy.origin] = now
-            elif isinstance(error, UpstreamGarbled):
+            elif isinstance(error, UpstreamGarbled) and not error.told:
                 reason = str(error).removeprefix(f"{error.origin}: ")
                 self._observer(MirrorFailed(origin=copy.origin, what=file.filename, reason=reason))
             return error

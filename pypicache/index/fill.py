@@ -277,19 +277,19 @@ class Fill:
             self._causes.clear()
             breaks = TRIES if isinstance(cause, UpstreamTimeout) else 1  # its silence has cost enough
             self._breaks = {origin: self._breaks.get(origin, 0) + breaks}
-            resumed = TransferResumed(filename=name, origin=origin, offset=lane.position, reason=str(cause))
-            self._observer(resumed)
+            at = lane.position
+            self._observer(TransferResumed(filename=name, origin=origin, offset=at, reason=str(cause)))
         else:
             self._failures[origin] = self._failures.get(origin, 0) + 1
             self._causes.append(cause)
-            self._observer(MirrorFailed(origin=origin, what=name, reason=str(cause)))
+            if not cause.told:
+                self._observer(MirrorFailed(origin=origin, what=name, reason=str(cause)))
 
     def _relieve(self) -> None:
         """Take its span from a lane that brings nothing while others do."""
         for task in relief.stalled(self._lanes, time.monotonic()):
             task.cancel()
-            lane = self._lanes[task]
-            self._blame(lane, UpstreamTimeout(lane.copy.origin, f"silent for {pieces.STALLED:g} s"))
+            self._blame(self._lanes[task], relief.silence(self._lanes[task]))
 
     async def _dismiss(self) -> None:
         for task, lane in self._lanes.items():

@@ -36,6 +36,8 @@ class Lane:
         self.stop = stop
         self.hired = hired
         self.received = 0
+        self.answered = False
+        """Whether the mirror has answered its latest request."""
         self.touched = time.monotonic()
         self._fill = fill
         self._began = self.touched
@@ -76,6 +78,7 @@ class Lane:
             self.position, self.stop = 0, fill.size
         asked, stop = self.position, self.stop
         whole = self._open_ended = stop is None or stop == fill.size
+        self.answered = False
         async with await self.copy.open(
             asked, None if whole else stop, if_range=etag if asked else None
         ) as body:
@@ -91,6 +94,7 @@ class Lane:
     async def _accept(self, body: Body, requested: int | None) -> int:
         """Judge the response; how many of its first bytes are to be thrown away."""
         fill = self._fill
+        self.answered = True
         if body.content_encoding is not None and fill.alone:
             raise UpstreamGarbled(body.origin, f"sent with Content-Encoding {body.content_encoding}")
         splice = resume.judge(

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
+from pypicache.errors import UpstreamTimeout
 from pypicache.index.lane import Lane
 from pypicache.rules import pieces
 from pypicache.upstream.source import Copy
@@ -19,6 +20,13 @@ def stalled(lanes: Mapping[asyncio.Task[None], Lane], now: float) -> list[asynci
     if now - newest >= pieces.STEP * 4:
         return []
     return [task for task, lane in lanes.items() if now - lane.touched > pieces.STALLED and not task.done()]
+
+
+def silence(lane: Lane) -> UpstreamTimeout:
+    """How a stalled lane's mirror failed."""
+    failure = UpstreamTimeout(lane.copy.origin, f"silent for {pieces.STALLED:g} s")
+    failure.told = not lane.answered  # `upstream.watched` tells of requests that are given up
+    return failure
 
 
 def most_spare(copies: Iterable[Copy], lanes: Collection[Lane]) -> Copy | None:

@@ -138,7 +138,8 @@ class Through:
             except (UpstreamError, FileNotFound) as error:
                 origin = left[0].origin
                 cause = error if isinstance(error, UpstreamError) else UpstreamGarbled(origin, str(error))
-                self._observer(MirrorFailed(origin=origin, what=self._file.filename, reason=str(cause)))
+                if not cause.told:
+                    self._observer(MirrorFailed(origin=origin, what=self._file.filename, reason=str(cause)))
                 if self._position == before:
                     causes.append(cause)
                     left.pop(0)

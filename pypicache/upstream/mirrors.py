@@ -260,6 +260,7 @@ class Mirrors:
                 mirror.delivered(received, seconds)
                 return
             self._observer(MirrorFailed(origin=mirror.name, what=filename, reason=reason(error)))
+            error.told = True
             if unwell(error):
                 mirror.failed("files", error)
 

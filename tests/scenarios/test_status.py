@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
-from tests.origin import Gate, Origin, StallAt
+from tests.origin import Action, Gate, Origin, ResetAt, StallAt, Status
 from tests.wheels import wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -110,6 +113,24 @@ def test_a_mirror_that_is_down_and_how_it_failed(origins: MakeOrigin, daemon: Ma
     assert (up["health"], up["last_error"]) == ("up", "")
     (error,) = said["errors"]
     assert (error["what"], error["where"], error["subject"]) == ("MirrorFailed", "origin", "demo")
+
+
+@pytest.mark.parametrize("fault", [Status(500), Status(404), ResetAt(0)], ids=["refused", "absent", "reset"])
+def test_a_failure_over_a_file_is_one_event(origins: MakeOrigin, daemon: MakeDaemon, fault: Action) -> None:
+    """As many as there were requests that failed, in the metrics, under the last errors and in the log."""
+    first, second = origins(), origins()
+    item = wheel("demo", "1.0")
+    for each in (first, second):
+        each.add(item)
+    first.script(item.filename, fault, repeat=True)
+    made = daemon(config_for(first, second))
+    assert get(made.link(item)).body == item.data
+    asked = len(first.gets(item.filename))
+    assert asked
+    counted = re.search(r'pypicache_events_total{event="MirrorFailed"} (.*)', get(f"{made.url}/metrics").text)
+    assert counted is not None
+    assert asked == float(counted[1]) == sum(each["count"] for each in status(made)["errors"])
+    assert made.log.count(f"mirror failed for {item.filename}") == asked
 
 
 def test_metrics_of_real_requests(origin: Origin, daemon: MakeDaemon) -> None:
