@@ -35,6 +35,12 @@ CONTAINER_OWNER: Final = (10001, 10001)
 EXAMPLE_HOST: Final = "pypi.example.com"
 """Stands where the name is that clients use, until server.public_url gives it."""
 
+_THREADS: Final = 256
+"""Threads of one worker, at most."""
+
+_MANY_CORES: Final = 64
+"""What a machine is taken to have, where it isn't known how many."""
+
 _PREFIX: Final = re.compile(r"(/[A-Za-z0-9._~+-]{1,100}){0,10}/?", re.ASCII)
 """What X-Forwarded-Prefix may be (`web.address`)."""
 
@@ -81,6 +87,8 @@ class Deployment:
     """Whether X-Forwarded-* of a proxy on this machine is believed."""
     shutdown_timeout: float = 30.0
     """Seconds in which running responses may finish."""
+    workers: int = 1
+    """Processes that serve; 0: one per core of wherever it runs."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -102,6 +110,11 @@ class Deployment:
     def stop_after(self) -> int:
         """Seconds until a stop is forced: both phases of a shutdown may take shutdown_timeout, and closing a moment."""
         return ceil(2 * self.shutdown_timeout) + 15
+
+    @property
+    def tasks(self) -> int:
+        """How many threads there may be in all: a worker has a dozen or two, and a few for each mirror."""
+        return _THREADS * (self.workers or _MANY_CORES)
 
     @property
     def scheme(self) -> str:
@@ -168,6 +181,7 @@ def here(config: Config, env: Mapping[str, str]) -> Deployment:
         public_url=server.public_url,
         trusts_loopback=any(network.is_loopback for network in server.trusted_proxies),
         shutdown_timeout=server.shutdown_timeout,
+        workers=server.workers,
     )
 
 

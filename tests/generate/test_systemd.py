@@ -168,6 +168,11 @@ def test_only_what_must_be_written_can_be() -> None:
     assert writable(log_file=Path("/var/log/x")) == ["CacheDirectory=pypicache", "ReadWritePaths=/var/log"]
 
 
+@pytest.mark.parametrize(("workers", "tasks"), [(1, 256), (8, 2048), (0, 16384)], ids=["one", "eight", "auto"])
+def test_every_worker_has_room_for_its_threads(workers: int, tasks: int) -> None:
+    assert f"\nTasksMax={tasks}\n" in text("pypicache.service", workers=workers)
+
+
 def test_stored_files_can_be_given_to_the_group_that_sends_them() -> None:
     unit = text("pypicache.service", accel_group="web").splitlines()
     assert {"Group=web", "CacheDirectoryMode=0710", "SystemCallFilter=@chown"} <= set(unit)
