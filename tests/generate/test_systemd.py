@@ -168,7 +168,9 @@ def test_only_what_must_be_written_can_be() -> None:
     assert writable(log_file=Path("/var/log/x")) == ["CacheDirectory=pypicache", "ReadWritePaths=/var/log"]
 
 
-@pytest.mark.parametrize(("workers", "tasks"), [(1, 256), (8, 2048), (0, 16384)], ids=["one", "eight", "auto"])
+@pytest.mark.parametrize(
+    ("workers", "tasks"), [(1, 256), (8, 2048), (0, 16384)], ids=["one", "eight", "auto"]
+)
 def test_every_worker_has_room_for_its_threads(workers: int, tasks: int) -> None:
     assert f"\nTasksMax={tasks}\n" in text("pypicache.service", workers=workers)
 
