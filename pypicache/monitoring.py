@@ -45,10 +45,14 @@ if TYPE_CHECKING:
 class Monitor:
     """Counts what happens and tells what is so. Use as an async context manager.
 
-    `observe` takes every event, and passes it on to `observer`; `take` takes every answered request.
+    `observe` takes every event, and passes it on to `observer`; `take` takes every answered request. `place` is which of
+    how many workers this is.
     """
 
-    def __init__(self, *, observer: Observer, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, observer: Observer, clock: Callable[[], float], place: tuple[int, int] = (0, 1)
+    ) -> None:
+        self._place = place
         self.meters = Meters()
         self.tally = Tally()
         self.happenings = Happenings(clock=clock)
@@ -103,6 +107,7 @@ class Monitor:
         """Everything as it is now, with that configuration in force."""
         running = Running(
             default=config.default_index,
+            place=self._place,
             indexes=[self._index(config, settings, wired) for settings in config.indexes.values()],
             downloads=[download(transfer) for transfer in transfers],
             shadows=dict(_shadows(indexes)),

@@ -253,7 +253,7 @@ async def service(
     """
     async with AsyncExitStack() as stack:
         root = config.cache.dir
-        monitor = await stack.enter_async_context(Monitor(observer=observer, clock=time.time))
+        monitor = await stack.enter_async_context(Monitor(observer=observer, clock=time.time, place=place))
         observe = monitor.observe
         offload = await stack.enter_async_context(Offload())
         group = config.server.accel_group if config.server.accel else None

@@ -86,6 +86,7 @@ def busy(clock: ManualClock, accept: str | None = None) -> tuple[str, str]:
     status = collector.status(
         Running(
             default="corp",
+            place=(0, 1),
             indexes=[index],
             downloads=[moving],
             shadows={},
