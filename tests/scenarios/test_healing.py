@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
 
@@ -159,6 +160,37 @@ def test_l2_a_disk_that_takes_nothing(
     truth = account(cache)
     assert (truth.blobs, truth.spools) == (0, 0)
     assert "Traceback" not in running.log
+
+
+@pytest.mark.soak
+def test_l21_what_is_in_memory_waits_for_no_disk(
+    origin: Origin, daemon: Make, tmp_path: Path, item: Wheel
+) -> None:
+    """While every thread for the disk hangs in a write for half a second at a time, nothing else takes that long."""
+    delay, cache = 0.5, tmp_path / "cache"
+    slow = [wheel(f"slow{number}", "1.0", size=300_000) for number in range(12)]
+    for each in slow:
+        origin.add(each)
+    parts = [cache / "spool" / part_name(f"sha256:{each.sha256}") for each in slow]
+    prefix = failing(
+        "pwrite64,pwritev,pwritev2,fsync,fdatasync", *parts, fault=f"delay_enter={delay * 1e6:.0f}"
+    )
+    running = daemon(config_for(origin, cache={"dir": str(cache)}), wrapper=prefix)
+    urls = [f"{running.url}/healthz", f"{running.simple}item/", running.link(item)]
+    links = [running.link(each) for each in slow]
+    for url in urls * 3:
+        assert get(url).status == 200
+    times = []
+    with ThreadPoolExecutor(len(slow)) as pool:
+        downloads = [pool.submit(get, link) for link in links]
+        while not all(each.done() for each in downloads):
+            for url in urls:
+                began = time.monotonic()
+                assert get(url).status == 200
+                times.append(time.monotonic() - began)
+    assert {each.result().status for each in downloads} == {200}
+    assert len(times) > 100
+    assert max(times) < delay
 
 
 # The page database (L5, L6)
