@@ -10,6 +10,9 @@ from tests.conformance.place import Place
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
 
+TRUSTING = {"trusted_proxies": ["127.0.0.0/8", "::1/128"]}
+"""As `init` has it: more of a request is looked at then."""
+
 
 @pytest.fixture(scope="session")
 def shared_origin() -> Generator[Origin]:
@@ -21,8 +24,8 @@ def shared_origin() -> Generator[Origin]:
 def place(
     shared_origin: Origin, tmp_path_factory: pytest.TempPathFactory, own_environment: None
 ) -> Generator[Place]:
-    """A daemon with the settings it is shipped with. At the end, its log holds no traceback."""
-    daemon = Daemon(tmp_path_factory.mktemp("place"), config_for(shared_origin))
+    """A daemon that trusts proxies on this machine, as with what `init` writes. At the end, its log holds no traceback."""
+    daemon = Daemon(tmp_path_factory.mktemp("place"), config_for(shared_origin, server=TRUSTING))
     with daemon:
         yield Place(shared_origin, daemon)
     assert "Traceback" not in daemon.log, daemon.log
