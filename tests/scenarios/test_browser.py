@@ -79,6 +79,17 @@ def test_nothing_is_refused_by_the_policy_and_nothing_fails(chrome: Chrome, plac
             assert wide <= size[0], (url, wide)
 
 
+def test_on_a_phone_no_command_is_cut_off(chrome: Chrome, place: Place) -> None:
+    look(chrome, PHONE, touch=True)
+    chrome.get(place.pages[0])
+    for client in chrome.find_elements(By.CSS_SELECTOR, ".tabs label"):
+        client.click()
+        for code in chrome.find_elements(By.CSS_SELECTOR, ".step pre"):
+            if code.is_displayed():
+                wide, room = (int(code.get_property(key)) for key in ("scrollWidth", "clientWidth"))  # type: ignore[arg-type]
+                assert wide <= room, code.text
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_all_text_can_be_read(chrome: Chrome, place: Place, dark: bool) -> None:
     """WCAG 2.2, 1.4.3: a contrast of 4.5, or 3 where it is large."""
