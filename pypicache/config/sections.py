@@ -56,7 +56,7 @@ def server(value: Value) -> Server:
         public_url=section.take("public_url", optional(worded(slashed_address)), None),
         trusted_proxies=section.take("trusted_proxies", listed(worded(network)), ()),
         shutdown_timeout=section.take("shutdown_timeout", scalar(duration), default.shutdown_timeout),
-        keepalive_timeout=section.take("keepalive_timeout", scalar(duration), default.keepalive_timeout),
+        keepalive_timeout=section.take("keepalive_timeout", scalar(_keepalive), default.keepalive_timeout),
         max_connections=section.take("max_connections", whole(1, _MAX_CONNECTIONS), default.max_connections),
         accel=section.take("accel", optional(one_of("nginx")), None),
         accel_group=section.take("accel_group", optional(text), None),
@@ -68,6 +68,14 @@ def server(value: Value) -> Server:
         group.warn("has no effect without accel: nginx")
     section.finish()
     return result
+
+
+def _keepalive(text: str) -> float:
+    """A duration in which a client can say what it wants."""
+    seconds = duration(text)
+    if seconds < 1:
+        raise Bad("at least a second is due, since a request's head gets no longer")
+    return seconds
 
 
 def _workers(value: Value) -> int:

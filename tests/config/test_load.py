@@ -72,6 +72,10 @@ BAD: list[tuple[str, list[str]]] = [
         ["1:28: server.keepalive_timeout: a duration is due, such as 30s, 10m, 2h or 7d"],
     ),
     (
+        "server: {keepalive_timeout: 0}",
+        ["1:29: server.keepalive_timeout: at least a second is due, since a request's head gets no longer"],
+    ),
+    (
         "server: {public_url: pypi.example}",
         ["1:22: server.public_url: an absolute URL is due (http or https)"],
     ),
@@ -235,7 +239,7 @@ def test_everything_that_can_be_said_of_the_daemon(load_text: LoadText, tmp_path
           public_url: https://Pypi.corp.example/x
           trusted_proxies: [10.0.0.0/8, "fd00::/8", 192.0.2.1]
           shutdown_timeout: 1.5m
-          keepalive_timeout: 0
+          keepalive_timeout: 20
           accel: nginx
           accel_group: www-data
         cache: {dir: "~/c", max_size: 1.5GiB, min_free: 1GB, max_age: 90d, scrub: null, pin: [Acme_*]}
@@ -254,7 +258,7 @@ def test_everything_that_can_be_said_of_the_daemon(load_text: LoadText, tmp_path
     assert config.server.workers == 0
     assert config.server.public_url == "https://Pypi.corp.example/x/"
     assert config.server.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8", "192.0.2.1")))
-    assert (config.server.shutdown_timeout, config.server.keepalive_timeout) == (90, 0)
+    assert (config.server.shutdown_timeout, config.server.keepalive_timeout) == (90, 20)
     assert (config.cache.dir, config.cache.max_size) == (Path("/home/me/c"), 3 << 29)
     assert (config.cache.min_free, config.cache.max_age, config.cache.scrub) == (10**9, 90 * 86400, None)
     assert config.cache.pin == ("acme-*",)
