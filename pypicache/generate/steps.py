@@ -65,8 +65,13 @@ def remarks(deployment: Deployment) -> Iterator[str]:
     yield from _of_where_things_are(deployment)
     if not deployment.public_url:
         yield f"server.public_url isn't set: the proxies' files say {EXAMPLE_HOST} where the name belongs that clients use."
-    if not deployment.trusts_loopback:
-        yield "server.trusted_proxies lacks 127.0.0.1: behind TLS, absolute links (legacy JSON) would begin with http://."
+    if not deployment.trusts_loopback and deployment.nearest.unix is None:
+        lost = (
+            "the access log would have the proxy's address for every client"
+            if deployment.public_url
+            else "behind TLS, absolute links (legacy JSON) would begin with http://"
+        )
+        yield f"server.trusted_proxies lacks 127.0.0.1: {lost}."
     privileged = [each.port for each in deployment.listen if each.port and each.port < _PRIVILEGED]
     if privileged:
         yield f"Port {privileged[0]} needs systemd's socket, or root: the service alone may not open it."

@@ -192,6 +192,25 @@ def test_the_next_steps_give_the_service_what_it_needs_and_no_more(
     assert remark is None or remark in told[0]
 
 
+@pytest.mark.parametrize(
+    ("facts", "remark"),
+    [
+        ({}, "absolute links (legacy JSON) would begin with http://"),
+        (
+            {"public_url": "https://x.example/"},
+            "the access log would have the proxy's address for every client",
+        ),
+        ({"public_url": "https://x.example/", "trusts_loopback": True}, None),
+        ({"public_url": "https://x.example/", "listen": (Listen(unix=Path("/run/p/s")),)}, None),
+    ],
+)
+def test_what_a_proxy_says_is_lost_unless_it_is_trusted(facts: dict[str, Any], remark: str | None) -> None:
+    """On a Unix socket nobody has an address, and so nobody can be trusted by it."""
+    told = [each for each in remarks(deployment(**facts)) if "trusted_proxies" in each]
+    assert len(told) == (remark is not None)
+    assert remark is None or remark in told[0]
+
+
 def test_nobodys_home_is_told(tmp_path: Path) -> None:
     from pypicache.generate.deployment import _person  # noqa: PLC0415 - a part of `here`
 
