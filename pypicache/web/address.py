@@ -123,7 +123,7 @@ def client_address(peer: str | None, forwarded: Iterable[str], trusted: Sequence
     if not trusted or not is_trusted(peer, trusted):
         return client
     for text in reversed(",".join(forwarded).split(",")):
-        said = _without_port(text.strip(" \t"))
+        said = _bare(text.strip(" \t"))
         try:
             client = str(ip_address(said))
         except ValueError:
@@ -133,11 +133,16 @@ def client_address(peer: str | None, forwarded: Iterable[str], trusted: Sequence
     return client
 
 
-def _without_port(text: str) -> str:
-    """An address as some proxies write it, `192.0.2.1:443` or `[2001:db8::1]:443`, without its port."""
+def _bare(text: str) -> str:
+    """An address as some proxies write it, `192.0.2.1:443` or `[2001:db8::1]:443`, without its port.
+
+    Its zone (RFC 4007) goes, too: it means nothing here, and may be any text.
+    """
     if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0] if text.count(":") == 1 else text
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    return text.partition("%")[0]
 
 
 def _last(headers: Mapping[str, str], name: str) -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pypicache.errors import BadRequest
-from pypicache.web.address import base_url, valid_host
+from pypicache.web.address import base_url, client_address, valid_host
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -154,3 +154,13 @@ def test_whatever_is_taken_for_a_host_is_safe_in_a_link(text: str) -> None:
     if valid_host(text):
         assert text.isascii()
         assert not set(text) & set("/\\?#@%<>\"' \r\n\t&")
+
+
+@given(st.one_of(st.text(max_size=60), st.text(max_size=60).map("fe80::1%{}".format)))
+@example('fe80::1%" 200 0 forged')
+@example("::1%\u2028")
+@example("192.0.2.1, fe80::1%x, 10.0.0.2")
+def test_whatever_is_taken_for_a_clients_address_is_safe_in_a_log(text: str) -> None:
+    """A zone (RFC 4007) may be any text, and means nothing but where it was given."""
+    found = client_address("10.0.0.1", [text], TRUSTED)
+    assert set(found) <= set("0123456789abcdef:.")
