@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 HANGS = 60.0
 """Seconds of silence after which a worker is taken to hang, unless the service manager has an idea of its own."""
 
+AWAY = 5.0
+"""Seconds between two turns of the supervisor's, of which each takes one, after which it is taken to have been stopped itself."""
+
 STARTS = 120.0
 """Seconds that a worker may take to start."""
 
@@ -89,6 +92,7 @@ class Supervisor:
         self._signals: list[int] = []
         self._selector = selectors.DefaultSelector()
         self._stopping = self._announced = False
+        self._turned = time.monotonic()
         self._code = 0
         self._signature = _signature(config.path)
 
@@ -276,6 +280,9 @@ class Supervisor:
 
     def _kill_those_that_hang(self) -> None:
         now, limit = time.monotonic(), self._notifier.watchdog or HANGS
+        stood, self._turned = now - self._turned > AWAY, now
+        for worker in self._workers.values() if stood else ():
+            worker.heard = now  # nobody listened: a paused container, or Ctrl-Z; it may have stood still, too
         for worker in self._workers.values():
             if now - worker.heard > (limit if worker.ready else STARTS) and not worker.leaving:
                 log.error("worker %d (process %d) hangs and is killed", worker.number + 1, worker.pid)

@@ -18,6 +18,7 @@ from pypicache.rules.restarts import delay
 from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin, Rate, StallAt
+from tests.waiting import until
 from tests.wheels import wheel
 
 Daemons = Callable[..., Daemon]
@@ -183,6 +184,27 @@ def test_a_worker_that_hangs_is_killed_and_replaced(
     psutil.Process(first[2]).suspend()
     running.wait_log(r"worker 2 \(process \d+\) hangs and is killed")
     running.wait_log(rf"worker 2 serves, process (?!{first[2]}\b)")
+
+
+@pytest.mark.soak
+def test_a_daemon_that_was_stopped_as_a_whole_goes_on_as_it_was(
+    daemon: Daemons, origin: Origin, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A paused container, or Ctrl-Z and fg: the workers were silent, and so was who would have heard them."""
+    address = str(tmp_path_factory.mktemp("n") / "s")
+    running = daemon(config_for(origin, **TWO), env={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "3000000"})
+    all_of_it = [psutil.Process(running.pid), *running.children()]
+    for process in all_of_it:
+        process.suspend()
+    over = time.monotonic() + 7
+    until(lambda: time.monotonic() > over)
+    for process in all_of_it:
+        process.resume()
+    running.send(signal.SIGHUP)
+    until(lambda: running.log.count("INFO reloaded") == 2)
+    assert "hangs" not in running.log
+    assert len(both(running)) == 2
+    assert running.stop() == 0
 
 
 def test_workers_do_not_outlive_their_supervisor(daemon: Daemons, origin: Origin) -> None:
