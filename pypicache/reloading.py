@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from pypicache.config.load import load
 from pypicache.config.schema import Config
@@ -20,6 +21,15 @@ def read_again(running: Config, env: Mapping[str, str] = os.environ) -> Config:
     Raises ConfigError with one line for each problem, `FILE:LINE:COL: path: message`.
     """
     return load(running.path, env)
+
+
+def signature(path: Path | None) -> tuple[int, int, int] | None:
+    """What changes when the file does. Blocking."""
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if status is None else (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def settle(running: Config, wanted: Config) -> tuple[Config, tuple[str, ...]]:

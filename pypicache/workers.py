@@ -23,7 +23,6 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 
 from pypicache.config import schema
 from pypicache.connecting import own_name
@@ -31,7 +30,7 @@ from pypicache.errors import ConfigError, PypicacheError
 from pypicache.notify import Notifier
 from pypicache.orders import Orders
 from pypicache.pipe import ToSupervisor
-from pypicache.reloading import read_again, settle
+from pypicache.reloading import read_again, settle, signature
 from pypicache.rules.restarts import delay
 from pypicache.sink import Sink
 from pypicache.sockets import Listener
@@ -94,7 +93,7 @@ class Supervisor:
         self._stopping = self._announced = False
         self._turned = time.monotonic()
         self._code = 0
-        self._signature = _signature(config.path)
+        self._signature = signature(config.path)
 
     def run(self) -> int:
         """Supervise until a signal ends it; the exit code."""
@@ -140,11 +139,20 @@ class Supervisor:
         for number, due in list(self._due.items()):
             if due <= now and not self._stopping:
                 del self._due[number]
-                self._fork(number)
+                try:
+                    self._fork(number)
+                except OSError as error:  # too many processes, or too little memory: the others go on
+                    self._due[number] = now + 1.0
+                    log.error("worker %d can't be started: %s", number + 1, error.strerror)  # noqa: TRY400 - the reason is all there is to it
 
     def _fork(self, number: int) -> None:
         reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
         if not pid:
             os.close(reading)
             os._exit(self._be_worker(number, writing))
@@ -199,7 +207,7 @@ class Supervisor:
             worker.leaving = True
             if not self._stopping:  # somebody has ended just this one: who comes now mustn't wait for its end
                 self._due[worker.number] = 0.0
-        if "X_CHANGED=1" in said and _signature(self._config.path) != self._signature:
+        if "X_CHANGED=1" in said and signature(self._config.path) != self._signature:
             self._reload(but=worker)
 
     def _announce(self) -> None:
@@ -243,7 +251,7 @@ class Supervisor:
                 log.error("%s", problem)  # noqa: TRY400 - each problem is a line
             log.error("not reloaded: the configuration has problems; the one before stays in force")  # noqa: TRY400
         else:
-            self._signature = _signature(self._config.path)
+            self._signature = signature(self._config.path)
             self._tell_all(signal.SIGHUP, but=but)
         self._notifier.ready(f"{len(self._workers)} workers")
 
@@ -289,12 +297,3 @@ class Supervisor:
                 worker.heard = now
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker.pid, signal.SIGKILL)
-
-
-def _signature(path: Path | None) -> tuple[int, int, int] | None:
-    """What changes when the file does."""
-    try:
-        status = path.stat() if path is not None else None
-    except OSError:
-        return None
-    return None if status is None else (status.st_ino, status.st_size, status.st_mtime_ns)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,6 +186,23 @@ def test_a_worker_that_hangs_is_killed_and_replaced(
     psutil.Process(first[2]).suspend()
     running.wait_log(r"worker 2 \(process \d+\) hangs and is killed")
     running.wait_log(rf"worker 2 serves, process (?!{first[2]}\b)")
+
+
+@pytest.mark.soak
+def test_a_worker_that_the_system_has_no_room_for_is_tried_again(daemon: Daemons, origin: Origin) -> None:
+    """It may have been killed for want of memory: then its successor finds none either, and the other serves on."""
+    fork = "clone,fork,vfork"
+    prefix = ["strace", "-D", "-f", "-qq", "-o", os.devnull, "-e", f"trace={fork}"]
+    prefix += ["-e", f"inject={fork}:error=ENOMEM:when=3"]
+    if shutil.which("strace") is None or subprocess.run([*prefix, "true"], check=False).returncode:
+        pytest.skip("strace isn't installed, or can't trace here")
+    running = daemon(config_for(origin, **TWO), wrapper=prefix)
+    first = pids(running)
+    psutil.Process(first[2]).kill()
+    running.wait_log("worker 2 can't be started: Cannot allocate memory")
+    assert get(f"{running.url}/healthz").status == 200
+    running.wait_log(rf"worker 2 serves, process (?!{first[2]}\b)")
+    assert running.stop() == 0
 
 
 @pytest.mark.soak
