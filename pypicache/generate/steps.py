@@ -6,12 +6,15 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from pypicache import __version__
 from pypicache.generate.deployment import EXAMPLE_HOST, SYSTEM_CACHE, Deployment
 from pypicache.generate.terms import cache_directory, directory_below, streams
 
 
-def steps(deployment: Deployment, folder: Path, names: set[str]) -> Iterator[tuple[str, list[str]]]:
-    """What is set up, and its commands, for the files of these names in the folder."""
+def steps(
+    deployment: Deployment, folder: Path, names: set[str], *, version: str = __version__
+) -> Iterator[tuple[str, list[str]]]:
+    """What is set up, and its commands, for the files of these names in the folder. `version` is that of this program."""
 
     def at(*files: str) -> str:
         return " ".join(shlex.quote(str(folder / file)) for file in files)
@@ -34,7 +37,11 @@ def steps(deployment: Deployment, folder: Path, names: set[str]) -> Iterator[tup
             f"launchctl bootstrap gui/$(id -u) {agents}/pypicache.plist",
         ],
     )
-    yield "or docker", [f"docker compose -f {at('docker/compose.yaml')} up -d --build"]
+    docker = [f"docker compose -f {at('docker/compose.yaml')} up -d --build"]
+    if "dev" in version:  # the image would look for it in vain
+        wheels = shlex.quote(str((folder / "docker").absolute()))
+        docker.insert(0, f"# {version} is no release: in the checkout, `uv build --wheel --out-dir {wheels}`")
+    yield "or docker", docker
     if "logrotate-pypicache" in names:
         yield "rotation of log.file", [f"cp {at('logrotate-pypicache')} /etc/logrotate.d/pypicache"]
 

@@ -88,6 +88,19 @@ def test_another_folder_is_named_in_the_commands(configured: Path) -> None:
     assert "  supervisord -c 'a folder/of mine/supervisord.conf'" in done.stdout.splitlines()
 
 
+def test_an_image_of_no_release_needs_its_wheel() -> None:
+    """A comment, so that all of it can still be pasted into a shell."""
+    folder = Path("/x/gen config")
+    released, developed = (
+        dict(steps(deployment(), folder, set(), version=version))["or docker"]
+        for version in ("1.0", "1.1.dev0")
+    )
+    assert released == ["docker compose -f '/x/gen config/docker/compose.yaml' up -d --build"]
+    assert developed[1:] == released
+    assert developed[0].startswith("# 1.1.dev0 is no release")
+    assert "uv build --wheel --out-dir '/x/gen config/docker'" in developed[0]
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
