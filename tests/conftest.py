@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.clock import ManualClock
 from tests.daemon import Daemon
 from tests.environment import foreign
 from tests.origin import Origin
+
+settings.register_profile("whatever else runs", settings(deadline=None))
+settings.load_profile("whatever else runs")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -40,6 +40,7 @@ from pypicache.store.blobs import Blob, BlobInfo, Spool
 from pypicache.store.evictor import Gone
 from pypicache.store.fileblob import FileBlob
 from pypicache.store.files import open_plain, store_error
+from pypicache.store.glances import Glances
 from pypicache.store.inspection import Damage
 from pypicache.store.keeper import Keeper
 from pypicache.store.partial import FilePartial
@@ -82,8 +83,7 @@ class DiskBlobStore:
         self._trouble = Trouble("blobs", observe=observe)
         self._patience = patience
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._turn = -1.0
-        self._glances: dict[str, tuple[int, int, int] | None] = {}
+        self._glances = Glances(self._place, self.keeper.uses.note, self._time)
         self._open_spools: set[FileSpool] = set()
         self._doubted: set[tuple[str, int, int]] = set()
         self._judging: set[asyncio.Future[Damage | None]] = set()
@@ -134,28 +134,11 @@ class DiskBlobStore:
         return None
 
     def glance(self, sha256: str) -> object:
-        """What tells it from another; see `BlobStore.glance`.
+        """What tells it from another; see `BlobStore.glance`."""
+        return self._glances.look(sha256)
 
-        What has been looked at in this turn of the loop (under uvloop a millisecond, as its clock goes) isn't looked at again.
-        """
-        assert self._loop is not None
-        turn = self._loop.time()
-        if turn != self._turn:
-            self._turn, self._glances = turn, {}
-        try:
-            found = self._glances[sha256]
-        except KeyError:
-            found = self._glances[sha256] = self._identity(sha256)
-        if found is not None:
-            self.keeper.uses.note(sha256)
-        return found
-
-    def _identity(self, sha256: str) -> tuple[int, int, int] | None:
-        try:
-            found = os.lstat(self._place(sha256))
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino, found.st_size
+    def _time(self) -> float:
+        return 0.0 if self._loop is None else self._loop.time()
 
     def _place(self, sha256: str) -> str:
         """Where the blob is, as `BlobFiles.path` has it: for each request, and a `Path` would take longer to make than to open."""

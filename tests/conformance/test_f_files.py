@@ -213,7 +213,7 @@ def test_f11_case_21_a_wrong_file_is_never_completed(place: Place, item: Wheel) 
     link = place.link(item)
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         get(place.daemon.url + link)
-    assert "rejected" in place.daemon.log
+    place.daemon.wait_log("rejected")
     assert place.get(link).body == item.data
 
 
