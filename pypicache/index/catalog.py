@@ -81,9 +81,12 @@ class Catalog:
     ) -> None:
         await self._tasks.__aexit__(kind, error, trace)
 
-    async def page(self, project: ProjectName, *, revalidate: bool = False) -> Page:
+    async def page(
+        self, project: ProjectName, *, revalidate: bool = False, within: float = ANSWER_WITHIN
+    ) -> Page:
         """The project's page. `revalidate`: the client wants the mirrors asked now (at most once in 5 s they are).
 
+        `within`: seconds after which it is given or refused, whoever is silent. The question goes on behind.
         Raises ProjectNotFound for a confirmed absence, UpstreamError when no mirror answers and nothing usable is held.
         """
         entry = await self._shelf.entry(project)
@@ -94,11 +97,11 @@ class Catalog:
                 return await self._answer(project, entry, Outcome.HIT)
             case Freshness.ASK_WITHIN_PATIENCE:
                 assert entry is not None
-                return await self._ask(project, entry, patience=self._windows.patience)
+                return await self._ask(project, entry, patience=min(self._windows.patience, within))
             case Freshness.ASK_FIRST:
-                return await self._ask(project, entry, patience=ANSWER_WITHIN)
+                return await self._ask(project, entry, patience=within)
             case Freshness.GONE:
-                return await self._ask(project, None, patience=ANSWER_WITHIN)
+                return await self._ask(project, None, patience=within)
 
     async def held(self, project: ProjectName) -> Page | None:
         """The page as it is held, whatever its age, without asking anyone; None when there is none or the project is gone."""

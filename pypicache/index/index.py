@@ -16,7 +16,7 @@ import msgspec
 
 from pypicache.errors import FileNotFound, IntegrityError, PypicacheError, UpstreamError
 from pypicache.index import rendering
-from pypicache.index.catalog import Catalog
+from pypicache.index.catalog import ANSWER_WITHIN, Catalog
 from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.facts import Facts, can_have_sidecar
 from pypicache.index.lease import Lease
@@ -100,9 +100,11 @@ class Index:
 
     # Pages
 
-    async def page(self, project: ProjectName, *, revalidate: bool = False) -> Page:
+    async def page(
+        self, project: ProjectName, *, revalidate: bool = False, within: float = ANSWER_WITHIN
+    ) -> Page:
         """The project's page, with what is known beyond it; see `Catalog.page`."""
-        page = await self._catalog.page(project, revalidate=revalidate)
+        page = await self._catalog.page(project, revalidate=revalidate, within=within)
         learned = await self._facts.of(project)
         made = "" if self._sidecars is None else "sidecars "
         return dataclasses.replace(

@@ -11,8 +11,8 @@ such project" is the one. ::
     is silent                                        503, and nobody else is asked
 
 So an outage of a private index stops no installation of public projects that were installed before, and never lets
-someone else's project take a private one's place. A layer that was silent a moment ago is waited for only as long
-as `patience` where it can be passed over; the question goes on behind.
+someone else's project take a private one's place. However many are silent, there is an answer in time (`rules.layers`);
+the questions go on behind.
 
 A file's link is decided by what is remembered, as a layer decides on its own links: what is cached is served
 through any outage. It merges nothing, so what one page says of other indexes (PEP 708) stays true of it.
@@ -20,13 +20,13 @@ through any outage. It merges nothing, so what one page says of other indexes (P
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from pypicache.errors import FileNotFound, ProjectNotFound, UpstreamError, UpstreamTimeout
+from pypicache.errors import AllUpstreamsFailed, FileNotFound, ProjectNotFound, UpstreamError
 from pypicache.events import LayerSilent, Observer, Shadowed
 from pypicache.index import layered_lease
+from pypicache.index.catalog import ANSWER_WITHIN
 from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.lease import Lease
 from pypicache.index.locate import SIDECAR
@@ -34,11 +34,12 @@ from pypicache.index.locator import candidates_of
 from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Opened, Serving
+from pypicache.rules import layers as turns
 from pypicache.rules.owners import Claim, may_be_asked
 from pypicache.simple.model import File, ProjectName
 
 TROUBLED = 30.0
-"""Seconds for which a layer that was silent isn't waited for in full."""
+"""Seconds for which a layer that was silent isn't waited for in full: counted anew when it still is."""
 
 MAX_SHADOWS = 1000
 """How many projects of several layers are remembered; of more, some are told again."""
@@ -89,18 +90,21 @@ class LayeredIndex:
         """The layers that may be asked for the project, in order of authority."""
         return tuple(self._members[name] for name in may_be_asked(project, self.claims))
 
-    async def page(self, project: ProjectName, *, revalidate: bool = False) -> Page:
+    async def page(
+        self, project: ProjectName, *, revalidate: bool = False, within: float = ANSWER_WITHIN
+    ) -> Page:
         """The project's page, from the first layer that has it; the module's docstring has the table."""
-        silent: UpstreamError | None = None
-        for member in self.asked(project):
+        silent: list[UpstreamError] = []
+        asked, ends = self.asked(project), self._clock() + within
+        for place, member in enumerate(asked, start=1):
             try:
-                page = await self._ask(member, project, revalidate=revalidate)
+                page = await self._ask(member, project, ends, later=len(asked) - place, revalidate=revalidate)
             except ProjectNotFound:
                 continue
             except UpstreamError as error:
+                silent.append(error)
                 if await member.standing(project) is not Standing.DENIED:
-                    raise
-                silent = silent or error
+                    break
                 self._observer(
                     LayerSilent(index=self.name, project=project, layer=member.name, reason=str(error))
                 )
@@ -108,22 +112,23 @@ class LayeredIndex:
             if page.outcome is not Outcome.HIT:
                 await self._look_for_shadows(project, page.index)
             return page
-        if silent is not None:
-            raise silent
+        if silent:
+            raise silent[0] if len(silent) == 1 else AllUpstreamsFailed(self.name, silent)
         raise ProjectNotFound(f"{self.name} has no project {project}")
 
-    async def _ask(self, member: Serving, project: ProjectName, *, revalidate: bool = False) -> Page:
-        """The layer's page. Raises as it does, and UpstreamTimeout where it needn't be waited for."""
-        wait = None
-        if self._clock() - self._silent_at.get(member.name, -TROUBLED) < TROUBLED and (
-            await member.standing(project) is Standing.DENIED
-        ):
-            wait = self._patience
+    async def _ask(
+        self, member: Serving, project: ProjectName, ends: float, *, later: int = 0, revalidate: bool = False
+    ) -> Page:
+        """The layer's page, in its share of the time that `ends` then; `later` layers come after it. Raises as it does."""
+        within = turns.wait(
+            left=ends - self._clock(),
+            later=later,
+            denied=await member.standing(project) is Standing.DENIED,
+            troubled=self._clock() - self._silent_at.get(member.name, -TROUBLED) < TROUBLED,
+            patience=self._patience,
+        )
         try:
-            async with asyncio.timeout(wait):
-                return await member.page(project, revalidate=revalidate)
-        except TimeoutError:
-            raise UpstreamTimeout(member.name, f"no answer for {project} within {wait:g} s") from None
+            return await member.page(project, revalidate=revalidate, within=within)
         except UpstreamError:
             self._silent_at[member.name] = self._clock()
             raise
@@ -229,7 +234,7 @@ class LayeredIndex:
         A layer that denied it, however long ago, is passed over and asked behind: that it has it now can't be known in an
         outage, and the link was given out when it hadn't.
         """
-        asked = self.asked(project)
+        asked, ends = self.asked(project), self._clock() + ANSWER_WITHIN
         remembering = [m for m in asked if any(m.recorded(each) == project for each in _links(path))]
         for member in asked:
             standing = await member.standing(project)
@@ -239,7 +244,7 @@ class LayeredIndex:
             if standing is Standing.HELD or remembering[:1] == [member]:
                 return member
             try:
-                await self._ask(member, project)
+                await self._ask(member, project, ends)
             except ProjectNotFound:
                 continue
             except UpstreamError:
@@ -248,7 +253,7 @@ class LayeredIndex:
                 continue
             return member
         # Nobody who may be asked had it when last it was asked: that isn't for ever.
-        page = await self.page(project)
+        page = await self.page(project, within=ends - self._clock())
         return next(member for member in asked if page.index in member.leaves)
 
     async def standing(self, project: ProjectName) -> Standing:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from pypicache.index.catalog import ANSWER_WITHIN
 from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.lease import Lease
 from pypicache.index.lru import ByteLRU
@@ -40,8 +41,10 @@ class Serving(Protocol):
         """The indexes with mirrors that it answers from, by name: itself, or those that its layers come down to."""
         ...
 
-    async def page(self, project: ProjectName, *, revalidate: bool = False) -> Page:
-        """The project's page. `revalidate`: the client wants the mirrors asked now.
+    async def page(
+        self, project: ProjectName, *, revalidate: bool = False, within: float = ANSWER_WITHIN
+    ) -> Page:
+        """The project's page, or no, `within` so many seconds. `revalidate`: the client wants the mirrors asked now.
 
         Raises ProjectNotFound for a confirmed absence, UpstreamError when nobody answers and nothing usable is held.
         """

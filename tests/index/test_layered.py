@@ -22,7 +22,7 @@ from pypicache.events import LayerSilent, Shadowed
 from pypicache.index.entry import Outcome, Standing
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
-from pypicache.index.layered import MAX_SHADOWS, LayeredIndex
+from pypicache.index.layered import MAX_SHADOWS, TROUBLED, LayeredIndex
 from pypicache.index.library import Library
 from pypicache.index.lru import ByteLRU
 from pypicache.index.refresh import page_catalog
@@ -260,6 +260,43 @@ async def test_a_layer_that_hangs_is_not_waited_for_twice(house: House) -> None:
     house.corp.gate, house.corp.reached = asyncio.Event(), asyncio.Event()
     assert await listed(dev) == [THEIRS.filename]
     assert house.corp.reached.is_set()
+    house.corp.gate.set()
+
+
+async def test_however_many_layers_hang_there_is_an_answer_in_time(house: House) -> None:
+    """None was silent before; each is passed over while there is time for the next one, which is told of all of them."""
+    other = Mirror("other")
+    layers = [(await house.index(mirror), ()) for mirror in (house.corp, other, house.public)]
+    dev = house.layered(*layers)
+    house.public.has(THEIRS)
+    await dev.page(DEMO)
+    with pytest.raises(ProjectNotFound):
+        await dev.page(APP)
+    house.later()
+    gate = asyncio.Event()
+    house.corp.gate = other.gate = gate
+    async with asyncio.timeout(5):
+        page = await dev.page(DEMO, within=0.2)
+        assert (page.index, page.outcome) == ("public", Outcome.REVALIDATED)
+        house.public.gate = gate
+        with pytest.raises(UpstreamError, match=r"dev: corp: no mirror .*; other: .*; public: ") as silent:
+            await dev.page(APP, within=0.2)
+    assert silent.value.retry_after == 2
+    gate.set()
+
+
+async def test_a_layer_that_is_still_silent_is_not_waited_for_again(house: House) -> None:
+    """What half a minute is counted from is when it was last silent, however short it was waited for."""
+    house.public.has(THEIRS)
+    dev = await house.dev()
+    await dev.page(DEMO)
+    house.later()
+    house.corp.gate = asyncio.Event()
+    async with asyncio.timeout(5):
+        await dev.page(DEMO, within=3.2)
+        for _ in range(3):
+            house.clock.advance(TROUBLED - 1)
+            await dev.page(DEMO)
     house.corp.gate.set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from tests.client import Response, get
 from tests.daemon import Daemon
 from tests.installers import pip_install
-from tests.origin import Origin
+from tests.origin import Hang, Origin
 from tests.wheels import wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -148,6 +149,31 @@ def test_a_public_layer_that_is_down(corp: Origin, public: Origin, daemon: MakeD
     assert answer.status == 503
     assert "public" in answer.text
     assert page(made, "acme-other").status == 503
+
+
+@pytest.mark.soak
+def test_soak_layers_that_hang_cost_no_client_its_patience(
+    corp: Origin, public: Origin, origins: MakeOrigin, daemon: MakeDaemon
+) -> None:
+    """pip gives up after 15 s: by then the layer that works has answered, or a 503 has said who didn't."""
+    other = origins(name="other")
+    settings: dict[str, Any] = {**layers(corp, public)}
+    settings["indexes"]["dev"]["layers"].insert(1, "other")
+    settings["indexes"]["other"] = {**settings["indexes"]["corp"], "mirrors": [other.simple]}
+    made = daemon(settings)
+    page(made, "demo-lib")
+    assert page(made, "demo-none").status == 404
+    for origin in (corp, other):
+        origin.script(lambda request: True, Hang(), repeat=True)
+    began = time.monotonic()
+    assert versions(page(made, "demo-lib")) == ["1.0"]
+    assert time.monotonic() - began < 14
+    made.restart()
+    public.script(lambda request: True, Hang(), repeat=True)
+    began = time.monotonic()
+    answer = page(made, "demo-none")
+    assert (answer.status, time.monotonic() - began < 14) == (503, True)
+    assert answer.text.startswith("dev: corp: ")
 
 
 def test_links_hold_in_an_outage_of_all_layers(corp: Origin, public: Origin, daemon: MakeDaemon) -> None:
