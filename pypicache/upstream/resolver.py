@@ -1,7 +1,8 @@
 """Host names to addresses, in threads of their own.
 
 The system's resolver can hang for half a minute, and a thread with it. The loop's own threads serve others too, so
-each mirror has a few of its own: its DNS trouble is nobody else's. A question takes no longer than a connection may, and
+each mirror has a few of its own: its DNS trouble is nobody else's. The names that its pages link to have others, since
+they may be anyone's, and be silent on purpose. A question takes no longer than a connection may, and
 one that nobody waits for any more doesn't hold up the end of the process, as a pool's would.
 """
 
@@ -16,16 +17,19 @@ import threading
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 THREADS = 2
-"""For each mirror; questions about one name are asked once at a time anyway."""
+"""For each mirror's own name; questions about one name are asked once at a time anyway."""
+
+FOREIGN = 8
+"""For all other names that its pages lead to."""
 
 
 class Resolver(AbstractResolver):
     """Asks the system's resolver."""
 
-    def __init__(self, *, name: str, seconds: float) -> None:
+    def __init__(self, *, name: str, seconds: float, threads: int = THREADS) -> None:
         self._name = name
         self._seconds = seconds
-        self._free = asyncio.Semaphore(THREADS)
+        self._free = asyncio.Semaphore(threads)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC

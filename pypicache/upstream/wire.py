@@ -35,7 +35,7 @@ from pypicache.upstream.egress import Egress, Via, from_netrc, tls
 from pypicache.upstream.faults import FAULTS, BadLink, ForbiddenAddress, refusal, translate
 from pypicache.upstream.guard import Guard, SocketFactory, plain_socket
 from pypicache.upstream.meter import Lane, Meter
-from pypicache.upstream.resolver import Resolver
+from pypicache.upstream.resolver import FOREIGN, Resolver
 
 LIMITS: Mapping[Lane, int] = {"pages": 32, "files": 64}
 """Connections to one host, in each lane."""
@@ -107,7 +107,6 @@ class Wire:
         authorization = _authorization(username, password, token) or from_url
         if authorization is not None:
             self._own_headers["Authorization"] = authorization
-        self._resolver: Resolver | None = None
         self._sessions: dict[tuple[Lane, Route], aiohttp.ClientSession] = {}
         self._stack = AsyncExitStack()
 
@@ -116,17 +115,17 @@ class Wire:
         if self._netrc and "Authorization" not in self._own_headers:
             found = await asyncio.to_thread(from_netrc, self.name, urlsplit(self.url).hostname or "")
             self._own_headers.update({} if found is None else {"Authorization": found})
-        self._resolver = Resolver(name=self.name, seconds=self._connect_timeout)
-        self._stack.push_async_callback(self._resolver.close)
-        sockets: dict[Route, SocketFactory] = {
-            "own": self._guard.own_socket,
-            "foreign": self._guard.foreign_socket,
-            "proxy": plain_socket,
+        own = Resolver(name=self.name, seconds=self._connect_timeout)
+        others = Resolver(name=self.name, seconds=self._connect_timeout, threads=FOREIGN)
+        directly: dict[Route, tuple[SocketFactory, Resolver]] = {
+            "own": (self._guard.own_socket, own),
+            "foreign": (self._guard.foreign_socket, others),
+            "proxy": (plain_socket, own),
         }
-        for route, factory in sockets.items():
+        for route, (factory, resolver) in directly.items():
             verify = await self._verify(alone=route == "own")
             for lane in LIMITS:
-                session = self._session(lane, factory, verify=verify)
+                session = self._session(lane, factory, verify=verify, resolver=resolver)
                 self._sessions[lane, route] = await self._stack.enter_async_context(session)
         if (socks := self._egress.socks) is not None:
             verify = await self._verify(alone=False)
@@ -232,6 +231,7 @@ class Wire:
         socket_factory: SocketFactory,
         *,
         verify: ssl.SSLContext | bool,
+        resolver: Resolver | None = None,
         socks: Via | None = None,
     ) -> aiohttp.ClientSession:
         settings: dict[str, Any] = {
@@ -245,7 +245,7 @@ class Wire:
         else:
             connector = aiohttp.TCPConnector(
                 **settings,
-                resolver=self._resolver,
+                resolver=resolver,
                 ttl_dns_cache=DNS_TTL,
                 socket_factory=socket_factory,
             )

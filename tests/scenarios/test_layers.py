@@ -155,7 +155,7 @@ def test_a_public_layer_that_is_down(corp: Origin, public: Origin, daemon: MakeD
 def test_soak_layers_that_hang_cost_no_client_its_patience(
     corp: Origin, public: Origin, origins: MakeOrigin, daemon: MakeDaemon
 ) -> None:
-    """pip gives up after 15 s: by then the layer that works has answered, or a 503 has said who didn't."""
+    """Before pip gives up, which is after 15 s, the layer that works has answered, or a 503 has said who didn't."""
     other = origins(name="other")
     settings: dict[str, Any] = {**layers(corp, public)}
     settings["indexes"]["dev"]["layers"].insert(1, "other")
