@@ -77,7 +77,8 @@ class Fill:
         self._lanes: dict[asyncio.Task[None], Lane] = {}
         self._failures: dict[str, int] = {}
         self._breaks: dict[str, int] = {}
-        self._causes: list[UpstreamError] = []
+        self.causes: list[UpstreamError] = []
+        """How mirrors have failed since the last byte came."""
         self._no_ranges: set[str] = set()
         self._etags: dict[str, str] = {}
         self._began = self._looked = time.monotonic()
@@ -107,7 +108,7 @@ class Fill:
                     raise Abandoned(f"{self.file.filename}: the download was stopped, since nobody wanted it")
                 self._staff()
                 if not self._lanes:
-                    raise AllUpstreamsFailed(self.file.filename, self._causes)
+                    raise AllUpstreamsFailed(self.file.filename, self.causes)
                 done, _ = await asyncio.wait(
                     self._lanes, timeout=pieces.STEP, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -118,9 +119,8 @@ class Fill:
             await self._dismiss()
 
     def _complete(self) -> bool:
-        if self._whole and not self._lanes:
-            return True
-        return self.size is not None and not pieces.gaps(self.size, self.spool.held)
+        known = self.size is not None and not pieces.gaps(self.size, self.spool.held)
+        return known or (self._whole and not self._lanes)
 
     # What lanes ask and tell
 
@@ -274,14 +274,14 @@ class Fill:
         origin, name = lane.copy.origin, self.file.filename
         if lane.received:
             self._failures.clear()
-            self._causes.clear()
+            self.causes.clear()
             breaks = TRIES if isinstance(cause, UpstreamTimeout) else 1  # its silence has cost enough
             self._breaks = {origin: self._breaks.get(origin, 0) + breaks}
             at = lane.position
             self._observer(TransferResumed(filename=name, origin=origin, offset=at, reason=str(cause)))
         else:
             self._failures[origin] = self._failures.get(origin, 0) + 1
-            self._causes.append(cause)
+            self.causes.append(cause)
             if not cause.told:
                 self._observer(MirrorFailed(origin=origin, what=name, reason=str(cause)))
 

@@ -7,6 +7,7 @@ round a page. What a link needs is remembered beside the blob and outlives the p
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -30,7 +31,7 @@ from pypicache.index.reader import Content
 from pypicache.index.renderer import Renderer
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Opened, Serving
-from pypicache.index.sidecars import Sidecars
+from pypicache.index.sidecars import THEIRS_WITHIN, Sidecars
 from pypicache.index.tasks import Tasks
 from pypicache.index.unstored import whole
 from pypicache.offload import Offload
@@ -202,7 +203,7 @@ class Index:
         record: LinkRecord | None,
     ) -> Opened:
         """A sidecar: kept, or the mirror's where the page promises one, or made; made also when no mirror keeps its promise."""
-        sidecars, listed = self._sidecars, located.file
+        sidecars, listed, began = self._sidecars, located.file, asyncio.get_running_loop().time()
         if sidecars is None or not can_have_sidecar(listed):
             if not listed.has_sidecar:
                 raise FileNotFound(f"{listed.filename} has no metadata sidecar")
@@ -210,7 +211,7 @@ class Index:
         if (kept := await sidecars.kept(project, listed)) is not None:
             return Opened(listed.filename + SIDECAR, kept, Outcome.HIT, collapsed=False, immutable=True)
         if not listed.has_sidecar:
-            return await self._made_sidecar(path, project, origin, located, sidecars)
+            return await self._made_sidecar(path, project, origin, located, sidecars, began)
         try:
             # A record can't tell whether the wheel has been replaced, unless the page gives the sidecar's hash.
             known = record if sidecar_of(listed).hashes else None
@@ -218,7 +219,7 @@ class Index:
             await sidecars.accept(project, listed, theirs.content)
         except (UpstreamError, IntegrityError) as failure:
             try:
-                return await self._made_sidecar(path, project, origin, located, sidecars)
+                return await self._made_sidecar(path, project, origin, located, sidecars, began)
             except PypicacheError:
                 # The page promised one, so "there is none" isn't an answer: how the mirrors failed is.
                 raise failure from None
@@ -231,6 +232,7 @@ class Index:
         origin: str,
         located: Located,
         sidecars: Sidecars,
+        asked_at: float,
     ) -> Opened:
         listed = located.file
         wheel = (*path[:-1], listed.filename)
@@ -239,7 +241,7 @@ class Index:
             known = self._notes.record(wheel)
             return (await self._open(wheel, project, origin, located, known, sidecar=False)).content
 
-        made = await sidecars.open(project, origin, listed, open_wheel)
+        made = await sidecars.open(project, origin, listed, open_wheel, asked_at)
         content, outcome = made.content, Outcome.MISS if made.made else Outcome.HIT
         if made.made and not made.collapsed:
             self._notes.remember(path, project, origin, listed, content.sha256, content.size, sidecar=True)
@@ -255,7 +257,7 @@ class Index:
     ) -> Opened:
         """The mirror's sidecar, all of it."""
         opened = await self._open(path, project, origin, located, record, sidecar=True)
-        return dataclasses.replace(opened, content=await whole(opened.content))
+        return dataclasses.replace(opened, content=await whole(opened.content, THEIRS_WITHIN))
 
     async def _open(
         self,

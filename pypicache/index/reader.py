@@ -9,10 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
-from pypicache.errors import FileNotFound, IntegrityError, StoreError, UpstreamError
+from pypicache.errors import (
+    AllUpstreamsFailed,
+    FileNotFound,
+    IntegrityError,
+    StoreError,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from pypicache.index.through import Through
 from pypicache.index.transfer import HOLD, State, Transfer
 from pypicache.rules import pieces
@@ -50,6 +58,9 @@ class Content(Protocol):
         """These few bytes, if waiting for them would take long and they can be had sooner; None: wait for them."""
         ...
 
+    patience: float | None
+    """Seconds without a byte of a download after which a wait ends with UpstreamError; None: when the download ends."""
+
     async def begun(self) -> None:
         """Wait until the size is known if it ever will be. Raises what ended the download."""
         ...
@@ -75,6 +86,7 @@ class Stored:
     """A blob as `Content`: all of it is there."""
 
     origin = ""
+    patience: float | None = None
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob
@@ -132,6 +144,8 @@ class Reader:
         self._through: Through | None = None
         self._streaming: asyncio.Task[None] | None = None
         self._open = True
+        self.patience: float | None = None
+        self._seen, self._seen_at = transfer.held, time.monotonic()
         transfer.joined()
 
     @property
@@ -162,7 +176,7 @@ class Reader:
     async def begun(self) -> None:
         """Wait until a mirror answers, so that the size is known if it ever will be. Raises what ended the transfer."""
         while self._transfer.size is None and not self._transfer.answered and not self._transfer.ended:
-            await self._transfer.changed.wait()
+            await self._news()
         if not isinstance(self._transfer.error, StoreError):
             self._check()
 
@@ -180,7 +194,7 @@ class Reader:
             if visible > offset or self._transfer.state is State.PUBLISHED:
                 self._epoch = self._transfer.epoch
                 return max(visible, offset)
-            await self._transfer.changed.wait()
+            await self._news()
         assert self._through is not None
         return await self._through.available(offset)
 
@@ -188,7 +202,7 @@ class Reader:
         """Wait until the file is published; its size. Raises what ended the transfer."""
         while self._transfer.state is not State.PUBLISHED:
             self._check()
-            await self._transfer.changed.wait()
+            await self._news()
         assert self._transfer.size is not None
         return self._transfer.size
 
@@ -209,6 +223,26 @@ class Reader:
                         if len(data) == stop - start:
                             return data
         return None
+
+    async def _news(self) -> None:
+        """Wait for a change. Raises AllUpstreamsFailed when no byte has come for `patience` seconds; the download goes on."""
+        transfer = self._transfer
+        if self.patience is None or transfer.state is State.VERIFY:
+            await transfer.changed.wait()
+            return
+        if self._seen != transfer.held:
+            self._seen, self._seen_at = transfer.held, time.monotonic()
+        try:
+            async with asyncio.timeout(self._seen_at + self.patience - time.monotonic()):
+                await transfer.changed.wait()
+        except TimeoutError:
+            causes = transfer.fill.causes if transfer.fill is not None else []
+            told = {cause.origin for cause in causes}
+            silent = dict.fromkeys(c.origin for c in transfer.copies if c.origin not in told)
+            raise AllUpstreamsFailed(
+                transfer.file.filename,
+                [*causes, *(UpstreamTimeout(each, f"nothing within {self.patience:g} s") for each in silent)],
+            ) from None
 
     def _pass_through(self, offset: int) -> None:
         transfer = self._transfer

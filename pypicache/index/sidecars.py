@@ -55,6 +55,9 @@ from pypicache.upstream.source import Source
 
 _ABSENT = frozenset({404, 410})
 
+THEIRS_WITHIN = 8.0
+"""Seconds without a byte after which a sidecar that a mirror promises is made instead."""
+
 ADOPTED = 1 << 20
 """Bytes of memory of which sidecars have been learned from."""
 
@@ -119,8 +122,10 @@ class Sidecars:
         blob = self._store.open(fact.sidecar, fact.sidecar_size)
         return Stored(blob) if blob is not None else None
 
-    async def open(self, project: ProjectName, origin: str, file: File, open_wheel: OpenWheel) -> Sidecar:
-        """The sidecar of that wheel, as the page from `origin` lists it, kept or made.
+    async def open(
+        self, project: ProjectName, origin: str, file: File, open_wheel: OpenWheel, asked_at: float
+    ) -> Sidecar:
+        """The sidecar of that wheel, as the page from `origin` lists it, kept or made. `asked_at` is by the loop's clock.
 
         Raises FileNotFound when it is known that there can't be one, UpstreamError when it can't be had now,
         IntegrityError when the page gives another hash of it.
@@ -136,7 +141,8 @@ class Sidecars:
             work = self._make(project, origin, file, open_wheel)
             flight = self._flights[key] = self._tasks.start(work, name=f"sidecar of {file.filename}")
             flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        done, _ = await asyncio.wait({flight}, timeout=self._answer_within)
+        left = asked_at + self._answer_within - asyncio.get_running_loop().time()
+        done, _ = await asyncio.wait({flight}, timeout=left)
         if not done:
             raise UpstreamError("", f"the metadata of {file.filename} isn't there yet", retry_after=2)
         return Sidecar(self._content(flight.result()), made=True, collapsed=collapsed)

@@ -91,7 +91,8 @@ class Transfer:
         self._lanes = lanes
         self.observer = observer
         self._max_size = max_size
-        self._fill: Fill | None = None
+        self.fill: Fill | None = None
+        """What brings the bytes, once it is this process's turn."""
         self._restarts = 0
         self._claim = Claim(key=key, file=file, store=store, progress=self.changed.give)
         self._blob: Blob | None = None
@@ -108,12 +109,12 @@ class Transfer:
         """The whole size, from the page or else from a mirror."""
         if self._blob is not None:
             return self._blob.size
-        return self._fill.size if self._fill is not None and self._fill.size is not None else self._claim.size
+        return self.fill.size if self.fill is not None and self.fill.size is not None else self._claim.size
 
     @property
     def epoch(self) -> int:
         """How often bytes that readers may have taken were given up."""
-        return self._claim.lost + self._restarts + (self._fill.restarts if self._fill is not None else 0)
+        return self._claim.lost + self._restarts + (self.fill.restarts if self.fill is not None else 0)
 
     @property
     def held(self) -> Spans:
@@ -128,17 +129,17 @@ class Transfer:
     @property
     def rate(self) -> float:
         """Bytes a second that arrive; 0 when that isn't known."""
-        return self._fill.rate if self._fill is not None else 0.0
+        return self.fill.rate if self.fill is not None else 0.0
 
     @property
     def origins(self) -> tuple[str, ...]:
         """The mirrors that bring it."""
-        return tuple(sorted(self._fill.origins)) if self._fill is not None else ()
+        return tuple(sorted(self.fill.origins)) if self.fill is not None else ()
 
     @property
     def answered(self) -> bool:
         """Whether a mirror has answered, and so said the size if it ever will."""
-        return self._claim.followed or (self._fill is not None and self._fill.answered)
+        return self._claim.followed or (self.fill is not None and self.fill.answered)
 
     @property
     def ended(self) -> bool:
@@ -196,7 +197,7 @@ class Transfer:
         except BaseException as error:
             await self._fail(error)
             raise
-        if self._fill is not None and self._blob is not None:
+        if self.fill is not None and self._blob is not None:
             name, size, origin = self.file.filename, self._blob.size, ", ".join(self.origins)
             took = self._monotonic() - began
             self.observer(FileStored(filename=name, sha256=sha256, size=size, origin=origin, seconds=took))
@@ -232,8 +233,8 @@ class Transfer:
         """Fill the spool from these copies; the SHA-256 of all of it."""
         spool = self._claim.spool
         assert spool is not None
-        self._restarts += self._fill.restarts if self._fill is not None else 0
-        self._fill = Fill(
+        self._restarts += self.fill.restarts if self.fill is not None else 0
+        self.fill = Fill(
             file=self.file,
             copies=copies,
             spool=spool,
@@ -244,7 +245,7 @@ class Transfer:
             max_size=self._max_size,
         )
         self._become(State.FILL)
-        await self._fill.run()
+        await self.fill.run()
         self._become(State.VERIFY)
         return await spool.digest("sha256")
 

@@ -17,6 +17,7 @@ class Unstored:
     """These bytes, in a file without a name, as long as it is open."""
 
     origin = ""
+    patience: float | None = None
 
     def __init__(self, data: bytes) -> None:
         self.sha256: str | None = hashlib.sha256(data).hexdigest()
@@ -58,8 +59,9 @@ class Unstored:
             os.close(fd)
 
 
-async def whole(content: Content) -> Content:
-    """All of a small file, there and verified; past the store if need be. Raises, having closed it, what ended the download."""
+async def whole(content: Content, patience: float | None = None) -> Content:
+    """All of a small file, there and verified; past the store if need be. Raises, having closed it, what ended the wait."""
+    content.patience = patience
     try:
         try:
             await content.whole()

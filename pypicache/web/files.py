@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from aiohttp import hdrs, web
 
 from pypicache.index.ahead import Ahead
+from pypicache.index.catalog import ANSWER_WITHIN
 from pypicache.index.entry import Outcome
 from pypicache.index.locate import SIDECAR
 from pypicache.index.lru import ByteLRU
@@ -90,6 +91,7 @@ class Files:
     ) -> web.StreamResponse:
         """The file or sidecar. Raises OSError, and has the stored file judged, when it can't be read."""
         opened = await index.open_file(path)
+        opened.content.patience = ANSWER_WITHIN  # as long as there is a status to tell it by
         answer: web.StreamResponse
         try:
             if path[-1].endswith(SIDECAR):
@@ -257,6 +259,7 @@ class Files:
             response.content_length = stop - start
         elif request.version >= (1, 1):
             response.enable_chunked_encoding()
+        content.patience = None
         await send(request, response, content, start=start, stop=stop, disk=self._disk)
         return response
 

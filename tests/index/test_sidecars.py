@@ -110,7 +110,9 @@ class Bench:
             assert blob is not None
             return Stored(blob)
 
-        return await self.sidecars.open(NAME, "a", file or listed(), open_wheel)
+        return await self.sidecars.open(
+            NAME, "a", file or listed(), open_wheel, asyncio.get_running_loop().time()
+        )
 
     async def read(self, file: File | None = None) -> bytes:
         sidecar = await self.open(file)

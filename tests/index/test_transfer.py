@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ from pypicache.store.disk import DiskBlobStore
 from pypicache.store.memory import MemoryBlobStore
 from pypicache.upstream.source import Copy
 from tests.clock import ManualClock
-from tests.fakes import FakeCopy, Recorder, Script
+from tests.fakes import FakeBody, FakeCopy, Recorder, Script
 
 DATA = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -327,3 +327,60 @@ async def test_a_download_that_nobody_wants_stops_and_is_gone_on_with(
         assert (second.opened[0][0], again.written) == (1 << 20, 1 << 20)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+class Silent(FakeCopy):
+    """Doesn't answer before the gate opens."""
+
+    gate: asyncio.Event
+
+    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> FakeBody:
+        await self.gate.wait()
+        return await super().open(start, stop, if_range=if_range)
+
+
+@pytest.mark.parametrize(
+    ("wait", "size"),
+    [(Reader.begun, None), (lambda reader: reader.available(0), len(DATA)), (Reader.whole, len(DATA))],
+    ids=["begun", "available", "whole"],
+)
+async def test_a_reader_with_patience_is_told_who_is_silent_and_the_download_goes_on(
+    begin: Made, wait: Callable[[Reader], Awaitable[object]], size: int | None
+) -> None:
+    gate = asyncio.Event()
+    silent = [Silent(name, [Script(DATA, total=len(DATA))]) for name in "ab"]
+    for each in silent:
+        each.gate = gate
+    refuses = FakeCopy("c", [UpstreamRefused("c", "connection refused")])
+    transfer, task = begin([refuses, *silent], file=listed(size=size))
+    reader = reader_of(transfer)
+    reader.patience = 0.1
+    with pytest.raises(AllUpstreamsFailed) as told:
+        await wait(reader)
+    assert str(told.value) == (
+        "a-1.tar.gz: c: connection refused; a: nothing within 0.1 s; b: nothing within 0.1 s"
+    )
+    gate.set()
+    await task
+    assert await read_all(reader) == DATA
+    reader.close()
+
+
+async def test_bytes_that_come_are_waited_for_with_patience_too(begin: Made) -> None:
+    """However long it takes until those come that the reader wants."""
+    gate, data = asyncio.Event(), bytes(HOLD)
+    copy = FakeCopy("a", [Script(data, total=HOLD, gate=gate, piece=HOLD // 8)])
+    transfer, task = begin([copy], file=listed(data, size=HOLD))
+    reader = reader_of(transfer)
+    reader.patience = 0.4
+    waiting = asyncio.ensure_future(reader.available(0))
+    for _ in range(8):
+        await asyncio.wait([waiting], timeout=0.1)
+        held = transfer.written
+        gate.set()
+        gate.clear()
+        while transfer.written == held:
+            await transfer.changed.wait()
+    await task
+    assert await waiting == HOLD
+    reader.close()

@@ -120,6 +120,29 @@ def test_u9_a_mirror_that_hangs_over_a_file_costs_a_moment_and_that_once(
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("suffix", ["", ".metadata"])
+@pytest.mark.parametrize("size", [1000, 20 * MIB])
+def test_soak_u9_mirrors_that_all_hang_over_a_file_are_a_503_in_time(
+    origins: Origins, daemon: Make, size: int, suffix: str
+) -> None:
+    """Before pip gives up; the reasons are told, and who asks again finds the download under way."""
+    item = wheel("demo", "1.0", size=size)
+    made = [origins() for _ in range(3)]
+    for each in made:
+        each.add(item)
+        each.script(lambda request: item.filename in request.path, Hang(), repeat=True)
+    link = daemon(config_for(*made)).link(item) + suffix
+    began = time.monotonic()
+    answer = get(link)
+    assert (answer.status, time.monotonic() - began < 14) == (503, True)
+    assert all(f"{each.name}: nothing within" in answer.text for each in made)
+    for each in made:
+        each.heal()
+        each.release()
+    assert get(link).body == (item.metadata if suffix else item.data)
+
+
+@pytest.mark.soak
 @pytest.mark.timeout(150)
 def test_soak_u10_a_file_that_drips_goes_on_elsewhere(origins: Origins, daemon: Make) -> None:
     """Less than a kilobyte a second for a minute is no better than silence; what came by then is kept."""
