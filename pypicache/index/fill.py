@@ -151,9 +151,8 @@ class Fill:
             raise UpstreamGarbled(
                 lane.copy.origin, f"{self.size} bytes, more than the {self.max_size} allowed"
             )
-        for other in self._lanes.values():
-            if other is not lane and other.stop is not None and other.position <= lane.position < other.stop:
-                other.stop = lane.position
+        for other in relief.beside(lane, self._lanes.values()):
+            other.stop = lane.position
 
     def only(self, lane: Lane) -> bool:
         """Whether no other lane is at work."""
@@ -217,8 +216,8 @@ class Fill:
 
         It takes the next span, or is to bring the bytes of the lane `beside` which it stands, from another mirror.
         """
-        passed = None if beside is None else beside.copy.origin
-        able = [copy for copy in self._copies if self._able(copy) and copy.origin != passed]
+        passed = relief.asked(beside, self._lanes.values())
+        able = [copy for copy in self._copies if self._able(copy) and copy.origin not in passed]
         copy = relief.most_spare(able, self._lanes.values())
         if copy is None or not self._budget.take():
             return False

@@ -38,20 +38,36 @@ def most_spare(copies: Iterable[Copy], lanes: Collection[Lane]) -> Copy | None:
 
 
 def overdue(lanes: Collection[Lane], now: float) -> Lane | None:
-    """The first one that hasn't brought a byte since it was opened a while ago, and whose bytes nobody else is asked for."""
+    """The first one that hasn't brought a byte since a while, and neither has anyone else who was asked for the same bytes."""
     silent = [
         lane
         for lane in lanes
-        if not lane.received and now - lane.touched >= pieces.OVERDUE and not _covered(lane, lanes)
+        if all(
+            not each.received and now - each.touched >= pieces.OVERDUE
+            for each in (lane, *beside(lane, lanes))
+        )
     ]
-    return min(silent, key=lambda lane: lane.position, default=None)
+    return min((lane for lane in silent if _at_work(lane)), key=lambda lane: lane.position, default=None)
 
 
-def _covered(lane: Lane, lanes: Collection[Lane]) -> bool:
-    """Whether the lane's next byte is another's, too, or nobody's any more."""
-    if lane.stop is None or lane.stop <= lane.position:
-        return True
-    return any(
-        other is not lane and other.position <= lane.position < (other.stop or lane.position)
+def beside(lane: Lane, lanes: Iterable[Lane]) -> list[Lane]:
+    """The others that were asked for the lane's next byte, too; none if that is nobody's or another's by now."""
+    return [
+        other
         for other in lanes
-    )
+        if other is not lane and _at_work(lane) and _at_work(other) and _covers(other, lane.position)
+    ]
+
+
+def asked(lane: Lane | None, lanes: Iterable[Lane]) -> set[str]:
+    """The mirrors that were asked for the lane's next byte; none for no lane."""
+    return set() if lane is None else {each.copy.origin for each in (lane, *beside(lane, lanes))}
+
+
+def _at_work(lane: Lane) -> bool:
+    """Whether it has something to bring."""
+    return lane.stop is None or lane.position < lane.stop
+
+
+def _covers(lane: Lane, position: int) -> bool:
+    return lane.position <= position and (lane.stop is None or position < lane.stop)

@@ -23,6 +23,7 @@ from pypicache.events import FileRejected, FileStored, TransferResumed
 from pypicache.index.budget import Budget
 from pypicache.index.reader import Reader
 from pypicache.index.transfer import HOLD, State, Transfer
+from pypicache.rules import pieces
 from pypicache.rules.finish import GRACE
 from pypicache.simple.model import Digest, File
 from pypicache.store.disk import DiskBlobStore
@@ -335,6 +336,7 @@ class Silent(FakeCopy):
     gate: asyncio.Event
 
     async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> FakeBody:
+        self.reached.set()
         await self.gate.wait()
         return await super().open(start, stop, if_range=if_range)
 
@@ -384,3 +386,40 @@ async def test_bytes_that_come_are_waited_for_with_patience_too(begin: Made) -> 
     await task
     assert await waiting == HOLD
     reader.close()
+
+
+@pytest.mark.parametrize("size", [len(DATA), None])
+@pytest.mark.parametrize("silent", [1, 2, 4])
+async def test_u9_however_many_mirrors_hang_the_next_one_is_asked(
+    begin: Made, monkeypatch: pytest.MonkeyPatch, silent: int, size: int | None
+) -> None:
+    """Each after a moment, and whether or not the page gives the size; nobody is asked twice."""
+    monkeypatch.setattr(pieces, "OVERDUE", 0.1)
+    hanging = [Silent(f"silent{number}", [Script(DATA)]) for number in range(silent)]
+    for each in hanging:
+        each.gate = asyncio.Event()
+    works, spare = FakeCopy("works", [Script(DATA, total=len(DATA))]), FakeCopy("spare", [Script(DATA)])
+    transfer, task = begin([*hanging, works, spare], file=listed(size=size))
+    async with asyncio.timeout(5):
+        assert await task == SHA256
+    assert (transfer.origins, len(works.opened)) == (("works",), 1)
+    assert not spare.opened
+
+
+@pytest.mark.parametrize("size", [len(DATA), None])
+async def test_two_mirrors_that_answer_at_once_after_a_silence_bring_the_file_once(
+    begin: Made, monkeypatch: pytest.MonkeyPatch, size: int | None
+) -> None:
+    """The first of them has it to bring, before its first byte is there, too; the other one may help it."""
+    monkeypatch.setattr(pieces, "OVERDUE", 0.1)
+    gate = asyncio.Event()
+    copies = [Silent(name, [Script(DATA, total=len(DATA))]) for name in "ab"]
+    for each in copies:
+        each.gate = gate
+    _, task = begin(copies, file=listed(size=size))
+    async with asyncio.timeout(5):
+        for each in copies:
+            await each.reached.wait()
+        gate.set()
+        assert await task == SHA256
+    assert len(copies[0].opened) == 1

@@ -51,6 +51,7 @@ class Arriving:
     verified = False
     sha256: str | None = None
     origin = ""
+    patience: float | None = None
 
     def __init__(self, path: Path, *, size: int | None = None, in_file: bool = True) -> None:
         path.touch()
