@@ -12,6 +12,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +26,12 @@ from pypicache.errors import one_line
 MAX_MANIFEST = 512 << 20
 """Bytes; a million files have a manifest of 150 MB."""
 
+MAX_HEADER = 8 << 20
+"""Bytes that are read for what is said of one member: tarfile holds a name in memory, however long it says that it is."""
+
 _BLOCK = 1 << 20
+_UNREADABLE = (tarfile.TarError, OSError, ValueError, RecursionError)
+"""What tarfile raises for bytes that it can't make anything of."""
 
 
 class Writer:
@@ -65,7 +71,7 @@ class Member:
         hasher = hashlib.sha256()
         left = self.held.size
         while left:
-            piece = self.data.read(min(_BLOCK, left))
+            piece = _read(self.data, min(_BLOCK, left))
             if not piece:
                 raise Damaged(f"the archive ends in the middle of {self.name}")
             hasher.update(piece)
@@ -79,14 +85,16 @@ class Reader:
     """Reads an archive from `file`: its manifest at once, then its members, each before the next. A context manager."""
 
     def __init__(self, file: BinaryIO) -> None:
+        self._source = _Source(file)
         try:
-            self._tar = tarfile.open(fileobj=file, mode="r|", bufsize=_BLOCK)  # noqa: SIM115 - closed by __exit__
-        except tarfile.TarError as error:
+            with self._source.bounded():
+                self._tar = tarfile.open(fileobj=self._source, mode="r|", bufsize=_BLOCK)  # noqa: SIM115 - closed by __exit__
+        except _UNREADABLE as error:
             raise Damaged(f"it isn't an archive of pypicache: {one_line(str(error))}") from None
         first = self._next()
         if first is None or first.name != manifests.NAME or not _is_file(first) or first.size > MAX_MANIFEST:
             raise Damaged(f"it isn't an archive of pypicache: {manifests.NAME} doesn't come first")
-        data = self._open(first).read(first.size)
+        data = _read(self._open(first), first.size)
         if len(data) != first.size:
             raise Damaged("the archive ends in the middle of its manifest")
         self.manifest = manifests.load(data)
@@ -116,14 +124,49 @@ class Reader:
 
     def _next(self) -> tarfile.TarInfo | None:
         try:
-            return self._tar.next()
-        except (tarfile.TarError, OSError, ValueError) as error:
+            with self._source.bounded():
+                return self._tar.next()
+        except _UNREADABLE as error:
             raise Damaged(f"the archive can't be read: {one_line(str(error))}") from None
 
     def _open(self, member: tarfile.TarInfo) -> BinaryIO:
         data = self._tar.extractfile(member)
         assert data is not None, "it is a file"
         return data  # type: ignore[return-value] # tarfile's reader has what BinaryIO needs of it
+
+
+class _Source:
+    """The archive's bytes, as tarfile asks for them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left: int | None = None
+
+    def read(self, size: int) -> bytes:
+        """At most so many of them. Raises Damaged where they are too many for what is said of a member."""
+        data = self._file.read(size)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                raise Damaged(f"the archive says more than {MAX_HEADER} bytes of one member")
+        return data
+
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        """What is read meanwhile is said of one member, whose predecessor has been read."""
+        self._left = MAX_HEADER
+        try:
+            yield
+        finally:
+            self._left = None
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """The next bytes; none where the archive ends in the middle of them."""
+    try:
+        return file.read(size)
+    except tarfile.TarError:
+        return b""
 
 
 def _is_file(member: tarfile.TarInfo) -> bool:

@@ -6,6 +6,8 @@ import tarfile
 from collections.abc import Callable, Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pypicache.care import manifest as manifests
 from pypicache.care.archive import Reader, Writer
@@ -105,6 +107,71 @@ def test_half_an_archive_is_told(cut: float) -> None:
     whole = archive.rstrip(b"\0")
     with pytest.raises(Damaged, match="archive"):
         read(archive[: int(len(whole) * cut)])
+
+
+LONG = bytes(range(256)) * 16
+
+
+@pytest.mark.parametrize("lacking", [1, 100, 1024, 3000, 4095, 4096 + 512])
+def test_an_archive_that_ends_in_the_middle_of_a_file_is_told(lacking: int) -> None:
+    manifest = Manifest(blobs=(held(LONG),))
+    archive = forged((member(blob_member(held(LONG).sha256)), LONG), manifest=manifest)
+    end = archive.index(LONG) + len(LONG)
+    with pytest.raises(Damaged, match="archive"):
+        read(archive[: end - lacking])
+
+
+def test_an_archive_that_ends_in_the_middle_of_its_manifest_is_told() -> None:
+    manifest = Manifest(blobs=tuple(held(bytes([number])) for number in range(100)))
+    archive = forged(manifest=manifest)
+    for cut in (600, 1024, 5000, 9999):
+        with pytest.raises(Damaged, match="archive"):
+            read(archive[:cut])
+
+
+@given(place=st.integers(min_value=0), byte=st.integers(0, 255))
+def test_whatever_byte_is_another_the_archive_is_what_it_was_or_is_refused(place: int, byte: int) -> None:
+    archive = bytearray(written())
+    archive[place % len(archive)] = byte
+    try:
+        found = read(bytes(archive))
+    except Damaged:
+        return
+    assert found == read(written())
+
+
+def test_headers_without_end_are_refused() -> None:
+    """Each says something of the next, and tarfile goes into them one by one."""
+    header = member("long", tarfile.GNUTYPE_LONGNAME)
+    with pytest.raises(Damaged, match="archive"):
+        read(header.tobuf(tarfile.GNU_FORMAT) * 5000)
+
+
+class Endless(io.RawIOBase):
+    """The bytes, and zeros after them for as long as somebody reads; `given` is how many were taken."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+        self.given = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._data.read(size)
+        self.given += size
+        return data + bytes(size - len(data))
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_name_without_end_is_not_read_to_its_end(kind: bytes, *, first: bool) -> None:
+    """A name, or what is said of a member, is held in memory, however long it says that it is."""
+    header = member("long", kind)
+    header.size = 1 << 33
+    before = b"" if first else forged(manifest=MANIFEST).rstrip(b"\0")
+    before += bytes(-len(before) % 512)
+    source = Endless(before + header.tobuf(tarfile.GNU_FORMAT))
+    with pytest.raises(Damaged, match="archive"), Reader(source) as reader:  # type: ignore[arg-type] # it reads
+        list(reader.members())
+    assert source.given < 64 << 20
 
 
 @pytest.mark.parametrize(
