@@ -2,21 +2,22 @@
 
 Files come before the pages that list them, so whatever ends an import leaves a cache that serves what it has; running it
 again goes on, since what is there already is only compared. A file that is here isn't written again, and a page that was
-confirmed later than the archive's stays.
+confirmed later than the archive's stays. A file that finds no room is passed over, and told.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pypicache.care import kept
 from pypicache.care.archive import Member, Reader
 from pypicache.care.kept import Damaged
-from pypicache.care.manifest import Manifest, project_member
+from pypicache.care.manifest import Held, Manifest, project_member
 from pypicache.care.progress import Progress
 from pypicache.care.stores import Stores
-from pypicache.errors import StoreError
+from pypicache.errors import StoreError, StoreFull
 
 MAX_RECORD = 256 << 20
 """Bytes of one project's record, which is held in memory."""
@@ -39,6 +40,8 @@ class Imported:
     indexes: set[str] = field(default_factory=set)
     missing: tuple[str, ...] = ()
     """Digests that an earlier archive has, and the cache doesn't."""
+    no_room: tuple[str, ...] = ()
+    """Digests of what is in this one and isn't in the cache: it found no room, or had to go again for what came later."""
 
 
 async def import_archive(stores: Stores, reader: Reader, progress: Progress) -> Imported:
@@ -54,7 +57,9 @@ async def import_archive(stores: Stores, reader: Reader, progress: Progress) -> 
     await stores.pages.flush()
     if stores.pages.lost:
         raise StoreError("pages couldn't be stored: see above; the files were")
-    done.missing = await asyncio.to_thread(_missing, stores, reader.manifest)
+    lacking = await asyncio.to_thread(_lacking, stores, reader.manifest)
+    done.missing = tuple(each.sha256 for each in lacking if each.left_out)
+    done.no_room = tuple(each.sha256 for each in lacking if not each.left_out)
     return done
 
 
@@ -67,6 +72,20 @@ async def _blob(stores: Stores, member: Member, progress: Progress, done: Import
             progress.step(len(piece))
         done.held += 1
         return
+    try:
+        await _store(stores, sha256, size, pieces, progress)
+    except StoreFull:
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            progress.step(len(piece))  # the next member comes after it
+        return
+    done.files += 1
+    done.bytes += size
+
+
+async def _store(
+    stores: Stores, sha256: str, size: int, pieces: Iterator[bytes], progress: Progress
+) -> None:
+    """Write and publish it. Raises StoreFull, having taken some or none of the pieces, StoreError, and what they raise."""
     spool = await stores.blobs.spool(f"import:{sha256}", size)
     try:
         offset = 0
@@ -78,8 +97,6 @@ async def _blob(stores: Stores, member: Member, progress: Progress, done: Import
     except BaseException:
         await asyncio.shield(spool.discard())
         raise
-    done.files += 1
-    done.bytes += size
 
 
 async def _project(stores: Stores, member: Member, progress: Progress, done: Imported) -> None:
@@ -98,6 +115,7 @@ async def _project(stores: Stores, member: Member, progress: Progress, done: Imp
     await stores.pages.flush()  # the queue is bounded, and pages are large
 
 
-def _missing(stores: Stores, manifest: Manifest) -> tuple[str, ...]:
+def _lacking(stores: Stores, manifest: Manifest) -> list[Held]:
+    """What the archive tells of and the cache doesn't hold."""
     look = stores.blobs.keeper.files.look
-    return tuple(each.sha256 for each in manifest.blobs if each.left_out and look(each.sha256) is None)
+    return [each for each in manifest.blobs if look(each.sha256) is None]

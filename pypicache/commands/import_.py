@@ -96,7 +96,12 @@ def _import_archive(config: Config, file: str, *, as_json: bool) -> None:
                 f"{len(done.missing)} files are in an earlier archive only, which has to be imported too",
                 err=True,
             )
-    if done.missing:
+        if done.no_room:
+            click.echo(
+                f"{len(done.no_room)} files found no room, or went again for others: see cache.max_size and cache.min_free",
+                err=True,
+            )
+    if done.missing or done.no_room:
         sys.exit(FAILED)
 
 

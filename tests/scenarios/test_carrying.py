@@ -212,3 +212,31 @@ def test_an_import_is_served_by_a_running_daemon_at_once(
     ok(run_here("export", archive, "-c", again.config_file))
     ok(run_here("import", archive, "-c", there.config_file))
     assert "other-4.0" in get(f"{there.simple}other/").text
+
+
+def test_what_finds_no_room_is_told_and_the_rest_is_there(
+    origin: Origin, daemon: MakeDaemon, tmp_path: Path
+) -> None:
+    """A file larger than the cache, and files that push each other out: the exit code is 1, and what is held is served."""
+    items = [wheel("big", "1.0", size=6_000_000), *(wheel(f"mid{n}", "1.0", size=1_800_000) for n in (1, 2, 3))]
+    for item in items:
+        origin.add(item)
+    source = daemon(config_for(origin))
+    for item in items:
+        assert get(source.link(item)).body == item.data
+    source.stop()
+    archive = tmp_path / "a.tar"
+    ok(run_here("export", archive, "-c", source.config_file))
+    there = elsewhere(source, daemon)
+    there.config["cache"] |= {"max_size": 5_000_000, "min_free": 0}
+    there.write_config()
+    done = run_here("import", archive, "--json", "-c", there.config_file)
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    there.start()
+    served = [item for item in items if get(there.link(item)).status == 200]
+    assert len(served) == 2
+    assert set(said["no_room"]) == {item.sha256 for item in items if item not in served}
+    assert said["pages"] == len(items)
+    text = run_here("import", archive, "-c", there.config_file)
+    assert "2 files found no room" in text.stderr
