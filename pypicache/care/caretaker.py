@@ -86,7 +86,8 @@ class Caretaker:
                 return await self._refresh(index, [name_of(each) for each in projects], progress)
             case orders.Prefetch():
                 self._known(order.index)
-                return await Prefetching(self._live.serving(order.index), order, progress).fetch()
+                index = self._live.serving(order.index)
+                return await Prefetching(index, order, progress, stored=self._stored).fetch()
             case orders.Forget(index=index, projects=projects):
                 await self._live.forget(index, [name_of(each) for each in projects])
                 return orders.Forgotten()
@@ -117,6 +118,9 @@ class Caretaker:
                 pass
         await live.forget(order.index, names)  # what was on its way from the disk into memory meanwhile
         return done
+
+    def _stored(self, sha256: str) -> bool:
+        return self._stores.blobs.keeper.files.look(sha256) is not None
 
     def _known(self, index: str) -> None:
         if index not in self._live.indexes:

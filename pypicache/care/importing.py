@@ -82,9 +82,7 @@ async def _blob(stores: Stores, member: Member, progress: Progress, done: Import
     done.bytes += size
 
 
-async def _store(
-    stores: Stores, sha256: str, size: int, pieces: Iterator[bytes], progress: Progress
-) -> None:
+async def _store(stores: Stores, sha256: str, size: int, pieces: Iterator[bytes], progress: Progress) -> None:
     """Write and publish it. Raises StoreFull, having taken some or none of the pieces, StoreError, and what they raise."""
     spool = await stores.blobs.spool(f"import:{sha256}", size)
     try:

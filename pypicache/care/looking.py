@@ -7,6 +7,7 @@ Memory grows with the number of projects, not of files.
 from __future__ import annotations
 
 import asyncio
+import functools
 import heapq
 from collections.abc import Iterable
 
@@ -17,6 +18,7 @@ from pypicache.care.progress import Progress
 from pypicache.care.stores import Stores
 from pypicache.index.entry import Entry
 from pypicache.index.shelf import entry_key
+from pypicache.rules import eviction
 from pypicache.rules.eviction import Candidate
 from pypicache.store.holdings import records
 from pypicache.store.links import LinkRecord
@@ -60,6 +62,7 @@ async def files_of(stores: Stores, project: str, progress: Progress) -> Files:
                 files=len(mine),
                 bytes=sum(file.size for file in mine),
                 used_at=max((file.used_at for file in mine), default=0.0),
+                credit=functools.reduce(eviction.together, (file.credit for file in mine), 0.0),
                 checked_at=await _checked_at(stores, (index, name)),
             )
         )
@@ -165,6 +168,7 @@ def _by_project(stores: Stores, progress: Progress) -> dict[Key, ProjectInfo]:
         project.files += 1
         project.bytes += known.size
         project.used_at = max(project.used_at, known.used_at)
+        project.credit = eviction.together(project.credit, known.credit)
     return found
 
 
@@ -181,6 +185,7 @@ def _file(record: LinkRecord, known: Candidate) -> FileInfo:
         sha256=known.sha256,
         size=known.size,
         used_at=known.used_at,
+        credit=known.credit,
         verdict=record.verdict,
     )
 
@@ -188,5 +193,11 @@ def _file(record: LinkRecord, known: Candidate) -> FileInfo:
 def _nameless(known: Candidate) -> FileInfo:
     """A file that no link leads to."""
     return FileInfo(
-        index="", project="", filename="", sha256=known.sha256, size=known.size, used_at=known.used_at
+        index="",
+        project="",
+        filename="",
+        sha256=known.sha256,
+        size=known.size,
+        used_at=known.used_at,
+        credit=known.credit,
     )

@@ -97,6 +97,8 @@ class FileInfo(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     size: int
     used_at: float
+    credit: float = 0.0
+    """Its uses as an instant (`rules.eviction`): more of them are later, and so are recent ones."""
     verdict: str = "ok"
     """What was said last when it was asked for."""
 
@@ -109,6 +111,8 @@ class ProjectInfo(msgspec.Struct, kw_only=True):
     files: int = 0
     bytes: int = 0
     used_at: float = 0.0
+    credit: float = 0.0
+    """The uses of all of its files together, as an instant."""
     checked_at: float | None = None
     """When a mirror last confirmed its page; None where none is held."""
 

@@ -2,13 +2,14 @@
 
 It goes through the index, so with all of its rules: mirrors in their order, digests, downloads shared with clients who want the
 same. A few at a time, so that clients aren't crowded out. What is held is passed over, which makes a prefetch that was
-broken off go on when it is started again.
+broken off go on when it is started again. Where more is wanted than the cache has room for, later files push out earlier ones:
+those are told as missing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -27,16 +28,23 @@ from pypicache.simple import model
 from pypicache.simple.links import decode_path, packages_path, version_of
 from pypicache.simple.model import Digest, File, Project, ProjectName
 
+NO_ROOM = "it had to go again for other files: see cache.max_size and cache.min_free"
+
 
 class Prefetching:
-    """One prefetch, from `index`."""
+    """One prefetch, from `index`; `stored` tells whether the cache holds the file of a SHA-256."""
 
-    def __init__(self, index: Serving, order: Prefetch, progress: Progress) -> None:
+    def __init__(
+        self, index: Serving, order: Prefetch, progress: Progress, *, stored: Callable[[str], bool]
+    ) -> None:
         self._index = index
+        self._stored = stored
         self._order = order
         self._progress = progress
         self._turns = asyncio.Semaphore(max(1, min(order.at_a_time, 64)))
         self._done = Prefetched(missing={})
+        self._had: dict[str, str] = {}
+        """The digests of files that were fetched or held, by file name."""
 
     async def fetch(self) -> Prefetched:
         """Fetch what isn't held; what came of it. Raises PypicacheError for names that can't be."""
@@ -48,7 +56,11 @@ class Prefetching:
         files = [(project, file) for found in chosen for project, file in found]
         self._progress.begin("files", sum(max(1, file.size or 1) for _, file in files))
         await asyncio.gather(*(self._file(project, file) for project, file in files))
+        self._done.missing |= await asyncio.to_thread(self._gone_again)
         return self._done
+
+    def _gone_again(self) -> dict[str, str]:
+        return {filename: NO_ROOM for filename, sha256 in self._had.items() if not self._stored(sha256)}
 
     async def _page(self, project: ProjectName, wanted: Sequence[Wanted]) -> list[tuple[ProjectName, File]]:
         """The files of the project that are wanted."""
@@ -74,21 +86,24 @@ class Prefetching:
         assert path is not None, "that is how pages link their files"
         async with self._turns:
             try:
-                size, held = await self._whole(path, project)
+                size, held, sha256 = await self._whole(path, project)
             except PypicacheError as error:
                 self._done.missing[file.filename] = str(error)
             else:
                 self._done.held += held
                 self._done.fetched += not held
                 self._done.bytes += 0 if held else size
+                if sha256 is not None:
+                    self._had[file.filename] = sha256
                 await self._sidecar(path, project, file)
         self._progress.step(max(1, file.size or 1))
 
-    async def _whole(self, path: tuple[str, ...], project: ProjectName) -> tuple[int, bool]:
-        """Its size, and whether it was held. Raises PypicacheError."""
+    async def _whole(self, path: tuple[str, ...], project: ProjectName) -> tuple[int, bool, str | None]:
+        """Its size, whether it was held, and its SHA-256. Raises PypicacheError."""
         opened = await self._index.open_file(path, project)
         try:
-            return await opened.content.whole(), opened.outcome is Outcome.HIT
+            size = await opened.content.whole()
+            return size, opened.outcome is Outcome.HIT, opened.content.sha256
         finally:
             opened.content.close()
 

@@ -64,6 +64,11 @@ def leaves(config: Config, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def no_cache(config: Config) -> str:
+    """What is said to somebody who wants something of a cache that isn't there: another user's configuration, most likely."""
+    return f"there is no cache in {config.cache.dir}: it is made when the daemon first starts"
+
+
 def fail(message: object) -> NoReturn:
     """Say on standard error what failed, and end with exit code 1."""
     click.echo(message, err=True)

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from pypicache.commands.common import FAILED, SEARCH, USAGE, config_option, fail, leaves, load_config
+from pypicache.commands.common import (
+    FAILED,
+    SEARCH,
+    USAGE,
+    config_option,
+    fail,
+    leaves,
+    load_config,
+    no_cache,
+)
 from pypicache.errors import PypicacheError, one_line
 
 if TYPE_CHECKING:
@@ -112,6 +121,8 @@ async def _export(
     from pypicache.commands.opening import opened  # noqa: PLC0415 - as above
 
     earlier = None if since is None else read_manifest(since)
+    if not config.cache.dir.exists():
+        raise PypicacheError(no_cache(config))
     async with opened(config) as stores:
         with Selection(stores) as selection, Bar() as bar:
             if pins is None:

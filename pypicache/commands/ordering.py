@@ -20,7 +20,7 @@ from pypicache.care import admin
 from pypicache.care.caretaker import Caretaker
 from pypicache.care.orders import Answer, AnyOrder, HitRates, Prefetch, Refresh, Verify
 from pypicache.care.progress import Progress
-from pypicache.commands.common import USAGE, fail
+from pypicache.commands.common import USAGE, fail, no_cache
 from pypicache.commands.opening import opened
 from pypicache.config.schema import Config
 from pypicache.errors import PypicacheError, one_line
@@ -94,9 +94,7 @@ def _by_service(config: Config, order: AnyOrder, kind: type[T], progress: Progre
 
 async def _on_directory(config: Config, order: AnyOrder, progress: Progress) -> Answer:
     if not config.cache.dir.exists():
-        raise PypicacheError(
-            f"there is no cache in {config.cache.dir}: it is made when the daemon first starts"
-        )
+        raise PypicacheError(no_cache(config))
     repair = not isinstance(order, Verify) or order.repair
     async with opened(config, look=isinstance(order, Verify), repair=repair) as stores:
         keeper = Caretaker(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ Examples:
 """
 
 _FILES = (".lock", ".toml", ".txt")
+_LOCK = re.compile(r".*\.lock|pylock(\..+)?\.toml")
+"""What no resolver reads."""
 
 
 @click.command(epilog=EXAMPLES + "\n" + SEARCH)
@@ -39,13 +42,13 @@ _FILES = (".lock", ".toml", ".txt")
     metavar="FILE",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A requirements file, resolved by uv or else pip; may be repeated.",
+    help="A requirements file, resolved by uv or else pip, or a lock file; may be repeated.",
 )
 @click.option(
     "--top",
     metavar="N",
     type=click.IntRange(1),
-    help="The newest versions of the N projects that were used last.",
+    help="The newest versions of the N projects that were used most, lately above all.",
 )
 @click.option(
     "--platform",
@@ -147,6 +150,8 @@ def _pins(
     from pypicache.locks.read import read  # noqa: PLC0415 - not needed for --help
 
     locks = [Path(thing) for thing in things if thing.endswith(_FILES) or Path(thing).is_file()]
+    locks += [path for path in requirements if _LOCK.fullmatch(path.name)]
+    requirements = [path for path in requirements if path not in locks]
     pins = [pin for lock in locks for pin in read(lock.read_text("utf-8"), lock.name)]
     projects = [thing for thing in things if Path(thing) not in locks]
     if projects or requirements:
@@ -164,7 +169,7 @@ def _wanted(pin: Pin) -> Wanted:
 
 
 def _used(config: Config, index: str, top: int | None) -> list[Wanted]:
-    """The projects that were used last, in that index or what it is made of."""
+    """The projects that were used most, lately above all, in that index or what it is made of."""
     if top is None:
         return []
     from pypicache.care.orders import List, Projects, Wanted  # noqa: PLC0415 - not needed for --help
@@ -175,5 +180,5 @@ def _used(config: Config, index: str, top: int | None) -> list[Wanted]:
     with Bar(counts=True) as bar:
         held = ordered(config, List(), Projects, bar).projects
     mine = [each for each in held if each.index in leaves(config, index) and each.files]
-    best = sorted(mine, key=lambda each: each.used_at, reverse=True)
+    best = sorted(mine, key=lambda each: each.credit, reverse=True)
     return [Wanted(project=name) for name in list(dict.fromkeys(each.project for each in best))[:top]]

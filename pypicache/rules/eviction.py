@@ -81,6 +81,12 @@ def credit_after(credit: float, now: float, uses: int = 1) -> float:
     return min(now + USES_WORTH * math.log2(sum_of_uses), now + MOST_CREDIT)
 
 
+def together(one: float, other: float) -> float:
+    """The credit of two files' uses taken as one file's; a credit of 0 is none."""
+    first, last = sorted((one, other))
+    return last + USES_WORTH * math.log2(1 + 2.0 ** ((first - last) / USES_WORTH))
+
+
 def to_free(limits: Limits, *, held: int, free: int, incoming: int = 0) -> int:
     """Bytes that must go before `incoming` more may come, with `held` in the cache and `free` on the file system."""
     over = held + incoming - limits.max_size if limits.max_size is not None else 0

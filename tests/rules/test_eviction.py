@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypicache.rules import eviction
 from pypicache.rules.eviction import (
     DAY,
     MOST_CREDIT,
@@ -115,6 +117,15 @@ candidates = st.lists(
     max_size=40,
     unique_by=lambda candidate: candidate.sha256,
 )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [(0.0, 5e8, 5e8), (5e8, 5e8, 5e8 + DAY), (5e8, 5e8 + DAY, 5e8 + DAY * math.log2(3))],
+)
+def test_uses_of_several_files_add_up(one: float, other: float, expected: float) -> None:
+    assert eviction.together(one, other) == pytest.approx(expected)
+    assert eviction.together(other, one) == eviction.together(one, other)
 
 
 @given(candidates, st.integers(-10, 100 * GIB), st.data())

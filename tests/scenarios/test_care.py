@@ -253,7 +253,9 @@ def test_a_cache_directory_with_a_long_name_has_a_socket_too(
     assert told(made, "cache", "info")["rates"] is not None
 
 
-def test_without_a_cache_there_is_nothing_to_tell(tmp_path: Path) -> None:
-    done = run(tmp_path, "cache", "info")
+@pytest.mark.parametrize("command", [["cache", "info"], ["export", "all.tar"]])
+def test_without_a_cache_there_is_nothing_to_tell(tmp_path: Path, command: list[str]) -> None:
+    """Nor to carry: an archive of nothing would be found out where there is no network."""
+    done = run(tmp_path, *command)
     assert (done.returncode, "there is no cache in" in done.stderr) == (1, True)
-    assert not (tmp_path / ".cache").exists()
+    assert not list(tmp_path.iterdir())

@@ -218,7 +218,10 @@ def test_what_finds_no_room_is_told_and_the_rest_is_there(
     origin: Origin, daemon: MakeDaemon, tmp_path: Path
 ) -> None:
     """A file larger than the cache, and files that push each other out: the exit code is 1, and what is held is served."""
-    items = [wheel("big", "1.0", size=6_000_000), *(wheel(f"mid{n}", "1.0", size=1_800_000) for n in (1, 2, 3))]
+    items = [
+        wheel("big", "1.0", size=6_000_000),
+        *(wheel(f"mid{n}", "1.0", size=1_800_000) for n in (1, 2, 3)),
+    ]
     for item in items:
         origin.add(item)
     source = daemon(config_for(origin))

@@ -98,9 +98,53 @@ def test_what_cannot_be_had_is_named(origin: Origin, made: Daemon, tmp_path: Pat
     assert "never" in done.stderr
 
 
-def test_the_newest_of_what_was_used_last(origin: Origin, made: Daemon) -> None:
+@pytest.mark.parametrize("running", [False, True], ids=["bare", "daemon"])
+def test_what_the_cache_has_no_room_for_is_named(
+    origin: Origin, made: Daemon, tmp_path: Path, *, running: bool
+) -> None:
+    """A file larger than the cache, and the first of two that push each other out."""
+    items = [wheel("big", "1.0", size=6_000_000), *(wheel(f"mid{n}", "1.0", size=3_000_000) for n in (1, 2))]
+    for item in items:
+        origin.add(item)
+    made.config["cache"] |= {"max_size": 5_000_000, "min_free": 0}
+    made.write_config()
+    if running:
+        made.start()
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("".join(f"{item.name}==1.0\n" for item in items))
+    said = prefetched(made, lock, "--at-a-time", "1", code=1)
+    big, first, _ = (item.filename for item in items)
+    assert set(said["missing"]) == {big, first}
+    assert "max_size" in said["missing"][big]
+    assert "max_size" in said["missing"][first]
+    assert said["fetched"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("uv.lock", 'version = 1\n[[package]]\nname = "dep"\nversion = "1.0"\nsource = { registry = "x" }\n'),
+        ("pylock.app.toml", 'lock-version = "1.0"\n[[packages]]\nname = "dep"\nversion = "1.0"\n'),
+        ("poetry.lock", '[[package]]\nname = "dep"\nversion = "1.0"\n[metadata]\nlock-version = "2.1"\n'),
+        ("pdm.lock", '[metadata]\nlock_version = "4.5"\n[[package]]\nname = "dep"\nversion = "1.0"\n'),
+    ],
+)
+def test_lock_files_are_taken_by_r_too(
+    origin: Origin, made: Daemon, tmp_path: Path, name: str, text: str
+) -> None:
+    """As they are pinned, and not resolved: the newest version isn't asked for."""
+    lock = tmp_path / name
+    lock.write_text(text)
+    assert prefetched(made, "-r", lock)["fetched"] == 1
+    assert len(origin.gets(wheel("dep", "1.0").filename)) == 1
+    assert not origin.gets(wheel("dep", "1.5").filename)
+
+
+def test_the_newest_of_what_was_used_most(origin: Origin, made: Daemon) -> None:
+    """Not of what happened to be used last."""
     made.start()
-    assert get(made.link(wheel("dep", "1.0"))).status == 200
+    for item in [wheel("dep", "1.0")] * 3 + [sdist("demo", "1.0")]:
+        assert get(made.link(item)).status == 200
     made.restart()  # what is written behind is written
     said = prefetched(made, "--top", "1")
     assert (said["fetched"], len(origin.gets(wheel("dep", "1.5").filename))) == (1, 1)
