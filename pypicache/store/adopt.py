@@ -27,7 +27,7 @@ def adopt(keeper: Keeper, source: Path, fd: int, sha256: str) -> bool:
     keeper.room.take(status.st_size)
     linked = False
     try:
-        with keeper.usage.locked() as sums:
+        with keeper.usage.locked(blob=sha256) as sums:
             linked = _link(source, path, fd)
             if linked:
                 sums.blob(sha256, status.st_size, 1)

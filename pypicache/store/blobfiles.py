@@ -80,7 +80,7 @@ class BlobFiles:
         if not same_file(part, fd):
             raise StoreError("a partial file was removed from the cache while it was written")
         self._sharing.make_directories(path.parent, self.directory)
-        with self._usage.locked() as sums:
+        with self._usage.locked(blob=sha256) as sums:
             before = _plain_size(path)
             try:
                 part.rename(path)
@@ -149,7 +149,7 @@ class BlobFiles:
         """Remove the blob, whoever reads it, and they read on; its size, None when there was none. Raises StoreError."""
         path = self.path(sha256)
         try:
-            with self._usage.locked() as sums:
+            with self._usage.locked(blob=sha256) as sums:
                 size = _plain_size(path)
                 path.unlink()
                 if size is not None:
@@ -170,7 +170,7 @@ class BlobFiles:
             fd, status = found
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                with self._usage.locked() as sums:
+                with self._usage.locked(blob=sha256) as sums:
                     if not same_file(path, fd):
                         return None
                     path.unlink()

@@ -103,7 +103,7 @@ def trim_links(root: Path, shard: int, usage: Usage, *, stored: Callable[[str], 
             with contextlib.suppress(OSError):
                 idle.append((Path(path).lstat().st_mtime, path))
     for _, path in sorted(idle)[: -(-len(idle) // 2)]:
-        with contextlib.suppress(OSError), usage.locked() as sums:
+        with contextlib.suppress(OSError), usage.locked(link=Path(path).name) as sums:
             size = Path(path).lstat().st_size
             Path(path).unlink()
             sums.link(Path(path).name, -size)

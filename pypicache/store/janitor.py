@@ -169,6 +169,7 @@ class Janitor:
             headroom = eviction.headroom(room.limits)
             if await self._threads.run(functools.partial(room.short, headroom // 2)):
                 await self._make_headroom(headroom)
+            await self._threads.run(self._keeper.mend)
             links = await self._threads.run(lambda: self._keeper.usage.sums.links)
             if room.limits.max_size is not None and links > max(room.limits.max_size // 8, trimmed):
                 # Where most of them are in use, it is tried again when there are a tenth more.

@@ -117,6 +117,7 @@ class Keeper:
         self.room.settle()
         parts.sweep(self.spools, self.quarantine, before=self._now() - KEEP)
         self.count_spools()
+        self.mend()
         self.quarantine.trim()
 
     def held(self) -> tuple[int, int]:
@@ -164,6 +165,12 @@ class Keeper:
             count_links(self.root, shard, self.usage)
         self.count_spools()
         return self.totals()
+
+    def mend(self) -> None:
+        """Count the shards of which somebody was killed while a file came or went: milliseconds each."""
+        for shard in self.usage.sums.torn:
+            self.files.count(shard)
+            count_links(self.root, shard, self.usage)
 
     def count_spools(self) -> bool:
         """Count what downloads have left, if nobody writes one; whether that could be."""

@@ -209,7 +209,7 @@ class LinkStore:
     def _write(self, file: Path, number: int, data: bytes) -> _State:
         try:
             make_directories(file.parent, self._links)
-            with self._usage.locked() as sums:
+            with self._usage.locked(link=file.name) as sums:
                 before = _size(file)
                 replace_file(file, self._temporary / f"{os.getpid()}-{number}", data)
                 sums.link(file.name, len(data) - before)
@@ -219,7 +219,7 @@ class LinkStore:
 
     def _delete(self, file: Path) -> bool:
         try:
-            with self._usage.locked() as sums:
+            with self._usage.locked(link=file.name) as sums:
                 size = _size(file)
                 file.unlink()
                 sums.link(file.name, -size)

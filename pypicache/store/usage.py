@@ -6,6 +6,9 @@ by *shard*, the first two digits of their names: a shard can be counted again at
 milliseconds, and then its sum is exact, whatever a crash or somebody's `rm` did to it before. Spools are one sum, which is
 counted when nobody writes one.
 
+A file and its sum don't change in one instant. So a shard is marked before a file of it comes or goes, and the mark taken away
+with the new sum: what is marked while nobody has the lock, somebody was killed over, and is to be counted (`Sums.torn`).
+
 Where the file can't be locked or written, this process goes on with what it knows. All of it blocks. It counts nothing
 itself, and may not import anything of the package but errors and the file helpers.
 """
@@ -25,8 +28,12 @@ from pypicache.store.files import store_error
 
 SHARDS = 256
 
-_MAGIC = b"pypiuse1"
-_NUMBERS = 3 * SHARDS + 1
+_MAGIC = b"pypiuse2"
+_SPOOLS = 3 * SHARDS
+_MARKS = _SPOOLS + 1
+_MARKED = 32
+"""Marks in one number: of the shards of blobs, and then of those of links."""
+_NUMBERS = _MARKS + 2 * SHARDS // _MARKED
 _BYTES = len(_MAGIC) + 8 * _NUMBERS
 _MOST = 1 << 56
 
@@ -63,11 +70,11 @@ class Sums:
     @property
     def spools(self) -> int:
         """What downloads under way have written or reserved, and what broken ones have left."""
-        return self._numbers[-1]
+        return self._numbers[_SPOOLS]
 
     @spools.setter
     def spools(self, value: int) -> None:
-        self._numbers[-1] = max(0, value)
+        self._numbers[_SPOOLS] = max(0, value)
 
     @property
     def total(self) -> int:
@@ -87,10 +94,27 @@ class Sums:
     def counted_blobs(self, shard: int, *, size: int, count: int) -> None:
         """The shard's blobs were counted: these they are."""
         self._numbers[shard], self._numbers[SHARDS + shard] = size, count
+        self.mark(shard, set_to=False)
 
     def counted_links(self, shard: int, size: int) -> None:
         """The shard's links were counted: so many bytes they have."""
         self._numbers[2 * SHARDS + shard] = size
+        self.mark(SHARDS + shard, set_to=False)
+
+    @property
+    def torn(self) -> list[int]:
+        """The shards that have to be counted, since somebody was killed while a file of theirs came or went."""
+        if not any(self._numbers[_MARKS:]):
+            return []
+        marked = (n for n in range(2 * SHARDS) if self._numbers[_MARKS + n // _MARKED] >> n % _MARKED & 1)
+        return sorted({place % SHARDS for place in marked})
+
+    def mark(self, place: int, *, set_to: bool) -> bool:
+        """Mark the shard of blobs, or SHARDS and the shard of links, or take its mark away; whether that changed anything."""
+        number, bit = _MARKS + place // _MARKED, 1 << place % _MARKED
+        before = self._numbers[number]
+        self._numbers[number] = before | bit if set_to else before & ~bit
+        return self._numbers[number] != before
 
     def dump(self) -> bytes:
         """As the file has it."""
@@ -138,16 +162,23 @@ class Usage:
             return Sums(sums.dump())
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[Sums]:
+    def locked(self, *, blob: str | None = None, link: str | None = None) -> Iterator[Sums]:
         """The sums, to be changed together with what they are sums of; nobody else reads or changes them meanwhile.
 
-        What was changed counts also when the block raises: the files that it speaks of came or went before.
+        `blob` or `link` is the name of what comes or goes, if anything does. What was changed counts also when the
+        block raises: the files that it speaks of came or went before.
         """
+        place = shard_of(blob) if blob is not None else SHARDS + shard_of(link) if link is not None else -1
         with self._lock:
             before = self._acquire()
+            marked = place >= 0 and self._known.mark(place, set_to=True)
+            if marked and before is not None:
+                before = self._write()
             try:
                 yield self._known
             finally:
+                if marked:
+                    self._known.mark(place, set_to=False)
                 if before is not None:
                     self._release(before)
 
@@ -158,6 +189,8 @@ class Usage:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             data = os.pread(self._fd, _BYTES + 1, 0)
+            if len(data) > _BYTES:
+                os.ftruncate(self._fd, _BYTES)
         except OSError:
             return None
         if data != self._seen:
@@ -167,11 +200,15 @@ class Usage:
 
     def _release(self, before: bytes) -> None:
         """Write what was changed, and give the lock back."""
-        with contextlib.suppress(OSError):
-            if (after := self._known.dump()) != before:
-                os.pwrite(self._fd, after, 0)
-                self._seen = after
-                if len(before) > _BYTES:
-                    os.ftruncate(self._fd, _BYTES)
+        if self._known.dump() != before:
+            self._write()
         with contextlib.suppress(OSError):
             fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _write(self) -> bytes:
+        """Have the file say what is known here; that."""
+        data = self._known.dump()
+        with contextlib.suppress(OSError):
+            os.pwrite(self._fd, data, 0)
+            self._seen = data
+        return data

@@ -309,9 +309,7 @@ def test_promise_7_killed_under_load_with_eviction_on(origin: Origin, daemon: Ma
     again.run(20)
     assert again.wrong == []
     running.kill()
-    running.start()
-    until(lambda: accounted(running.cache))  # what the kill left uncounted is counted behind
-    settled(running, running.cache)
+    settled(running.start(), running.cache)
     assert "Traceback" not in running.log
 
 

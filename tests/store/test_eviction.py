@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -471,7 +472,7 @@ asyncio.run(main())
 async def test_l8_a_kill_in_the_middle_of_evicting_and_publishing(
     root: Path, program: Program, lines: int
 ) -> None:
-    """The next start counts what is there: the sums are the directory's, and every blob is whole."""
+    """The next start knows what is there: the sums are the directory's, and every blob is whole."""
     other = program(CHURN, root)
     assert other.stdout is not None
     for _ in range(lines):
@@ -479,13 +480,43 @@ async def test_l8_a_kill_in_the_middle_of_evicting_and_publishing(
     other.kill()
     await asyncio.to_thread(other.wait)
     with Keeper(root) as keeper:
-        while not keeper.evictor.surveyed:
-            keeper.evictor.survey()
         totals, truth = keeper.totals(), account(root)
         assert (totals.blobs, totals.count, totals.spools) == (truth.blobs, truth.count, truth.spools)
         assert weight(root) <= 300_000
     assert truth.count > 3
     assert wrong_blobs(root) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pypicache.store.keeper import Keeper
+with Keeper(Path(sys.argv[1])) as keeper, keeper.usage.locked(**{sys.argv[2]: Path(sys.argv[3]).name}):
+    Path(sys.argv[3]).unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["blob", "link"])
+async def test_l8_a_kill_between_a_file_and_its_sum_is_made_good(
+    ten: DiskBlobStore, root: Path, program: Program, kind: str
+) -> None:
+    """By whoever looks next, and by the next start: nothing else is counted for it."""
+    async with LinkStore(root, usage=ten.keeper.usage) as links:
+        for path in ("a.whl", "b.whl"):
+            await links.put(LinkRecord(index="i", project="p", path=path, filename=path, url="u", origin="o"))
+    place = root / ("blobs/sha256" if kind == "blob" else "links")
+    first, second, *_ = (path for path in place.rglob("*") if path.is_file())
+    assert await asyncio.to_thread(program(KILLED, root, kind, first).wait) == -signal.SIGKILL
+    assert not first.exists()
+    assert told(ten) != account(root)
+    ten.keeper.mend()
+    assert told(ten) == account(root)
+    assert await asyncio.to_thread(program(KILLED, root, kind, second).wait) == -signal.SIGKILL
+    assert told(ten) != account(root)
+    with Keeper(root):
+        assert told(ten) == account(root)
+    assert ten.keeper.usage.sums.torn == []
 
 
 # Without a daemon
