@@ -106,8 +106,18 @@ def attainable(limits: Limits, file_system: int) -> Limits:
 
 
 def coldest(candidates: Iterable[Candidate], most: int) -> list[Candidate]:
-    """Those that would go first, at most so many, the first last: ready to be popped."""
-    return heapq.nsmallest(most, candidates, key=_order)[::-1]
+    """Those that would go first, at most so many, the first last: ready to be popped.
+
+    One after the other, since sorting many thousands at once would have every other thread wait for as long as it takes.
+    """
+    found: list[tuple[tuple[float, str], Candidate]] = []
+    for candidate in candidates:
+        item = (_warmth(candidate), candidate)
+        if len(found) < most:
+            heapq.heappush(found, item)
+        elif found and item > found[0]:
+            heapq.heapreplace(found, item)
+    return [heapq.heappop(found)[1] for _ in range(len(found))]
 
 
 def choose(
@@ -115,7 +125,7 @@ def choose(
 ) -> Sequence[Candidate]:
     """The files that go so that `need` bytes come free, in this order; all that may go, if that isn't enough."""
     chosen: list[Candidate] = []
-    for candidate in sorted(candidates, key=_order):
+    for candidate in sorted(candidates, key=_warmth, reverse=True):
         if need <= 0:
             break
         if not spared(candidate.sha256):
@@ -129,5 +139,6 @@ def outlived(candidate: Candidate, limits: Limits, now: float) -> bool:
     return limits.max_age is not None and now - candidate.used_at > limits.max_age
 
 
-def _order(candidate: Candidate) -> tuple[float, str]:
-    return candidate.standing, candidate.sha256
+def _warmth(candidate: Candidate) -> tuple[float, str]:
+    """The least of them goes last."""
+    return -candidate.standing, candidate.sha256

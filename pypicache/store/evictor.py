@@ -79,6 +79,8 @@ class Evictor:
         self._pool: list[Candidate] = []
         self._found: list[Candidate] = []
         self._left: list[int] = []
+        self._cut = float("inf")
+        """What stands higher isn't among the coldest of this pass."""
         self._ended = self._barren_until = float("-inf")
         self._took = self._taking = 0.0
         """Seconds of work that the last pass was, and that this one has been: pauses between its steps don't count."""
@@ -138,15 +140,16 @@ class Evictor:
     def _step(self) -> list[Candidate]:
         if not self._left:
             self._left = list(range(SHARDS))
-            self._found, self._taking = [], 0.0
+            self._found, self._taking, self._cut = [], 0.0, float("inf")
         began = time.monotonic()
         shard = self._left.pop()
         found = self._files.count(shard)
         self._count_links(shard)
         self._taking += time.monotonic() - began
-        self._found += found
+        self._found += [candidate for candidate in found if candidate.standing <= self._cut]
         if len(self._found) > 2 * self._most:
             self._found = eviction.coldest(self._found, self._most)
+            self._cut = self._found[0].standing
         if not self._left:
             self._pool, self._found = eviction.coldest(self._found, self._most), []
             self._ended, self._took = time.monotonic(), self._taking

@@ -9,7 +9,7 @@ All of it blocks. It may not import anything of the package but rules.eviction a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pypicache.rules import eviction
 from pypicache.rules.eviction import Candidate
@@ -18,6 +18,9 @@ from pypicache.store.keeper import Keeper
 
 YOUNG = 2.0
 """Seconds in which a stored file's link may not be written yet."""
+
+POOL = 1 << 14
+"""Files of one index that go at a time: what is over then goes the next time."""
 
 AGAIN = 1.0
 """Seconds between two looks at the links for the sake of pins."""
@@ -60,10 +63,20 @@ class Shares:
 
     def _enforce(self, index: str, quota: int) -> bool:
         """Whether the index had more than its quota."""
-        found = [self._keeper.files.look(sha256) for sha256 in self._holdings.of(index)]
-        candidates = [candidate for candidate in found if candidate is not None]
-        over = sum(candidate.size for candidate in candidates) - quota
+        held = 0
+
+        def candidates() -> Iterator[Candidate]:
+            nonlocal held
+            for sha256 in self._holdings.of(index):
+                candidate = self._keeper.files.look(sha256)
+                if candidate is not None:
+                    held += candidate.size
+                    if not self._holdings.pins(sha256):
+                        yield candidate
+
+        coldest = eviction.coldest(candidates(), POOL)
+        over = held - quota
         if over > 0:
-            going = eviction.choose(candidates, over + quota // 50, spared=self._holdings.pins)
+            going = eviction.choose(coldest, over + quota // 50)
             self._keeper.evictor.evict(going, "quota")
         return over > 0
