@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import glob
 import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -79,8 +81,14 @@ def export(
     if index not in config.indexes:
         click.echo(f"there is no index {one_line(index)} in the configuration", err=True)
         sys.exit(USAGE)
+    from pypicache.commands.pinned import pins_of  # noqa: PLC0415 - not needed for --help
+
     try:
-        said, missing = asyncio.run(_export(config, file, _pins(locks), leaves(config, index), since))
+        pins = pins_of(locks) if locks else None
+    except PypicacheError as error:
+        fail(error)
+    try:
+        said, missing = asyncio.run(_export(config, file, pins, leaves(config, index), since))
     except (PypicacheError, OSError) as error:
         fail(f"{one_line(file)}: {getattr(error, 'strerror', None) or error}")
     if as_json:
@@ -95,19 +103,6 @@ def export(
             click.echo(f"not in the cache: {line}", err=True)
     if missing:
         sys.exit(FAILED)
-
-
-def _pins(locks: Sequence[Path]) -> tuple[Pin, ...] | None:
-    """What the lock files pin; None without any. Raises PypicacheError, OSError."""
-    from pypicache.locks.read import read  # noqa: PLC0415 - not needed for --help
-
-    found: list[Pin] = []
-    for lock in locks:
-        try:
-            found += read(lock.read_text("utf-8"), lock.name)
-        except (UnicodeError, PypicacheError) as error:
-            fail(f"{one_line(str(lock))}: {error}")
-    return tuple(found) if locks else None
 
 
 async def _export(
@@ -144,7 +139,7 @@ def _counted(manifest: Manifest) -> dict[str, int]:
     }
 
 
-@contextmanager
+@contextlib.contextmanager
 def _output(file: str) -> Iterator[BinaryIO]:
     """Where the archive goes; a file gets its name when it is whole, and nothing is left of half of one."""
     if file == "-":
@@ -152,12 +147,27 @@ def _output(file: str) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     target = Path(file)
+    _sweep(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with temporary.open("xb") as output:
+            fcntl.flock(output, fcntl.LOCK_EX)
             yield output
             output.flush()
             os.fsync(output.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what exports to the same file have left that were killed: what nobody has locked."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        if path.suffix.removeprefix(".").isdecimal():
+            with contextlib.suppress(OSError):
+                fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                finally:
+                    os.close(fd)

@@ -194,4 +194,7 @@ def _standard(change: ToCanonical | ToCache, name: str, *, check: bool) -> int:
 def _changed(data: bytes, name: str, change: ToCanonical | ToCache) -> tuple[str, int]:
     from pypicache.locks.rewrite import rewrite  # noqa: PLC0415 - not needed for --help
 
-    return rewrite(data.decode(), name.rpartition("/")[2], change)
+    text = data.decode()
+    mark = "\ufeff" if text.startswith("\ufeff") else ""  # as editors on Windows begin a file
+    text, count = rewrite(text.removeprefix(mark), name.rpartition("/")[2], change)
+    return mark + text, count

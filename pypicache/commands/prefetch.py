@@ -147,12 +147,12 @@ def _pins(
     config: Config, index: str, things: Sequence[str], requirements: Sequence[Path], wanted: Sequence[Place]
 ) -> list[Pin]:
     """What lock files pin, and what requirements and projects come to. Raises PypicacheError, OSError."""
-    from pypicache.locks.read import read  # noqa: PLC0415 - not needed for --help
+    from pypicache.commands.pinned import pins_of  # noqa: PLC0415 - not needed for --help
 
     locks = [Path(thing) for thing in things if thing.endswith(_FILES) or Path(thing).is_file()]
     locks += [path for path in requirements if _LOCK.fullmatch(path.name)]
     requirements = [path for path in requirements if path not in locks]
-    pins = [pin for lock in locks for pin in read(lock.read_text("utf-8"), lock.name)]
+    pins = list(pins_of(locks))
     projects = [thing for thing in things if Path(thing) not in locks]
     if projects or requirements:
         from pypicache.commands.resolving import resolve  # noqa: PLC0415 - as above

@@ -26,7 +26,11 @@ Examples:
 
 @click.command(epilog=EXAMPLES + "\n" + SEARCH)
 @click.argument("projects", metavar="[PROJECT...]", nargs=-1)
-@click.option("--index", metavar="NAME", help="All of this index; with PROJECT, only in this index.")
+@click.option(
+    "--index",
+    metavar="NAME",
+    help="All of this index, of the configuration or of an earlier one; with PROJECT, only in this index.",
+)
 @click.option(
     "--pages", is_flag=True, help="Pages only, and no files: all of them, or those of what was named."
 )
@@ -67,7 +71,7 @@ def purge(
             projects=projects,
             older_than=None if age is None else duration(age),
             everything=everything,
-            index=known_index(config, index),
+            index=index if _is_left(config, index) else known_index(config, index),
             pages=pages,
         )
         _check(order)
@@ -76,6 +80,18 @@ def purge(
     if as_json and not yes:
         raise click.UsageError("--json asks nothing, so it needs --yes")
     _purge(config, order, yes=yes, as_json=as_json)
+
+
+def _is_left(config: Config, index: str | None) -> bool:
+    """Whether the cache has something of an index that the configuration hasn't any more."""
+    if index is None or index in config.indexes or not config.cache.dir.exists():
+        return False
+    from pypicache.care.orders import CacheInfo, Info  # noqa: PLC0415 - not needed for --help
+    from pypicache.commands.bar import Bar  # noqa: PLC0415 - as above
+    from pypicache.commands.ordering import ordered  # noqa: PLC0415 - as above
+
+    with Bar(counts=True) as bar:
+        return index in ordered(config, Info(top=0), CacheInfo, bar).indexes
 
 
 def _check(order: Purge) -> None:

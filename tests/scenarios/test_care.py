@@ -153,6 +153,21 @@ def test_a_file_of_two_indexes_goes_with_the_last(origin: Origin, daemon: MakeDa
     assert not blob(made, DEMO).exists()
 
 
+@pytest.mark.parametrize("running", [True, False], ids=["daemon", "bare"])
+def test_what_is_left_of_an_index_that_the_configuration_has_no_more(
+    origin: Origin, made: Daemon, *, running: bool
+) -> None:
+    """It can be purged by its name; an index of which there is nothing is a mistake."""
+    made.stop()
+    made.config["indexes"] = {"new": made.config["indexes"]["root/pypi"]}
+    made.write_config()
+    if running:
+        made.start()
+    assert run_here("purge", "--index", "root/pyip", "--yes", "-c", made.config_file).returncode == 2
+    assert "removed 2 pages and 4 files" in said(made, "purge", "--index", "root/pypi", "--yes")
+    assert told(made, "cache", "info")["indexes"] == {}
+
+
 def test_a_file_that_somebody_reads_stays(origin: Origin, daemon: MakeDaemon) -> None:
     large = wheel("large", "1.0", size=30_000_000)
     origin.add(large)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -156,6 +157,17 @@ def test_a_damaged_file_is_never_carried(full: Daemon, daemon: MakeDaemon, tmp_p
     assert "is damaged: it hashes to" in into.stderr
     assert not list((there.cache / "blobs").rglob(OTHER.sha256))
     assert not list((there.cache / "spool").iterdir())
+
+
+def test_an_export_that_was_killed_leaves_nothing_to_the_next(full: Daemon, tmp_path: Path) -> None:
+    """What it had written goes; what another one is writing stays, and so does what only looks like it."""
+    left, written, other = (tmp_path / f".a.tar.{end}" for end in ("1", "2", "x"))
+    for path in (left, written, other):
+        path.write_bytes(b"half of it")
+    with written.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ok(run_here("export", tmp_path / "a.tar", "-c", full.config_file))
+    assert sorted(path.name for path in tmp_path.glob(".a*")) == [written.name, other.name]
 
 
 def test_an_older_page_never_replaces_a_newer_one(

@@ -14,7 +14,7 @@ from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.installers import uv_path
 from tests.origin import Origin
-from tests.program import ok, run
+from tests.program import ok, run, run_here
 from tests.wheels import sdist, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -141,6 +141,15 @@ def test_check_changes_nothing_and_ends_with_1_where_something_would_change(tmp_
     assert lock.read_bytes() == before
     fine = run(tmp_path, "lock", "to-cache", "--check", *options, "uv.lock")
     assert (fine.returncode, fine.stderr) == (0, "uv.lock: unchanged\n")
+
+
+def test_a_file_as_editors_on_windows_begin_it(tmp_path: Path) -> None:
+    lock = tmp_path / "uv.lock"
+    text = '[[package]]\r\nname = "demo"\r\nsource = { registry = "http://c.example/simple" }\r\n'
+    lock.write_bytes(text.encode("utf-8-sig"))
+    options = ("--cache", "http://c.example/simple/", "--origin", "https://o.example/simple")
+    ok(run_here("lock", "to-canonical", *options, lock))
+    assert lock.read_bytes() == text.replace("http://c", "https://o").encode("utf-8-sig")
 
 
 def test_a_link_that_cannot_be_known_leaves_the_file_as_it_is(tmp_path: Path) -> None:

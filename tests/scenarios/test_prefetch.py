@@ -140,6 +140,24 @@ def test_lock_files_are_taken_by_r_too(
     assert not origin.gets(wheel("dep", "1.5").filename)
 
 
+@pytest.mark.parametrize("command", ["prefetch", "export"])
+def test_a_lock_file_that_cannot_be_read_is_told_in_a_line(
+    made: Daemon, tmp_path: Path, command: str
+) -> None:
+    made.cache.mkdir(parents=True, mode=0o700)
+    lock = tmp_path / "uv.lock"
+    lock.write_bytes(b"\xff\xfe")
+    words = [lock] if command == "prefetch" else [tmp_path / "a.tar", "--lock", lock]
+    done = run_here(command, *words, "-c", made.config_file)
+    assert (done.returncode, done.stderr) == (1, f"{lock}: it isn't text in UTF-8\n")
+
+
+def test_a_requirements_file_as_editors_on_windows_begin_it(made: Daemon, tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_bytes("dep==1.5\r\n".encode("utf-8-sig"))
+    assert prefetched(made, lock)["fetched"] == 1
+
+
 def test_the_newest_of_what_was_used_most(origin: Origin, made: Daemon) -> None:
     """Not of what happened to be used last."""
     made.start()
