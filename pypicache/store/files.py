@@ -75,6 +75,21 @@ def make_directories(path: Path, below: Path) -> None:
         path.mkdir(mode=0o700)
 
 
+def require_one_file_system(one: Path, other: Path) -> None:
+    """Raises StoreError with the remedy where files can't be renamed from one directory into the other (EXDEV).
+
+    What isn't there is renamed: Linux tells of another file system, or of another mount of the same, before it looks for it.
+    """
+    try:
+        (one / "nothing").rename(other / "nothing")
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise StoreError(
+                f"{one} and {other} are on different file systems or mounts, and files are moved between them: "
+                f"have the whole directory on one, by cache.dir"
+            ) from error
+
+
 def sync_directory(path: Path) -> None:
     """Have the names in it survive a power cut. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -24,7 +24,7 @@ from pypicache.rules.eviction import Candidate, Limits
 from pypicache.store import parts
 from pypicache.store.blobfiles import SHA256, BlobFiles
 from pypicache.store.evictor import Evictor, Gone
-from pypicache.store.files import private_directory
+from pypicache.store.files import private_directory, require_one_file_system
 from pypicache.store.holdings import count_links
 from pypicache.store.inspection import Damage, Inspection
 from pypicache.store.quarantine import Quarantine
@@ -112,6 +112,8 @@ class Keeper:
             self.quarantine.directory,
         ):
             private_directory(directory)
+        for directory in (self.spools, self.quarantine.directory):
+            require_one_file_system(directory, self.files.directory)
         self.files.share(self.root)
         self.usage.open()
         self.room.settle()

@@ -630,6 +630,22 @@ async def test_a_file_in_place_of_the_directory_is_refused(root: Path) -> None:
     assert "not a directory" in await refused(root)
 
 
+@pytest.mark.parametrize("what", ["blobs", "quarantine"])
+async def test_l26_a_part_of_the_directory_on_another_file_system_is_refused(
+    root: Path, small_disk: Path, what: str
+) -> None:
+    """Nothing could be published there, or set aside."""
+    if small_disk.stat().st_dev == root.parent.stat().st_dev:
+        pytest.skip("no file system can be mounted here")
+    (small_disk / what).mkdir(mode=0o700)
+    root.mkdir(mode=0o700)
+    (root / what).symlink_to(small_disk / what)
+    with pytest.raises(StoreError, match="on different file systems.*by cache.dir"):
+        async with DiskBlobStore(root):
+            pass
+    assert not [path for path in small_disk.rglob("*") if path.is_file()]
+
+
 async def test_a_linked_directory_of_ours_is_fine(root: Path, tmp_path: Path) -> None:
     make_directory(tmp_path / "large disk")
     make_link(root, tmp_path / "large disk")
