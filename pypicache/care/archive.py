@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 from pypicache.care import manifest as manifests
 from pypicache.care.kept import Damaged
@@ -88,7 +88,8 @@ class Reader:
         self._source = _Source(file)
         try:
             with self._source.bounded():
-                self._tar = tarfile.open(fileobj=self._source, mode="r|", bufsize=_BLOCK)  # noqa: SIM115 - closed by __exit__
+                source = cast("BinaryIO", self._source)  # tarfile only calls its `read`
+                self._tar = tarfile.open(fileobj=source, mode="r|", bufsize=_BLOCK)  # noqa: SIM115 - closed by __exit__
         except _UNREADABLE as error:
             raise Damaged(f"it isn't an archive of pypicache: {one_line(str(error))}") from None
         first = self._next()

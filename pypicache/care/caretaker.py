@@ -86,8 +86,8 @@ class Caretaker:
                 return await self._refresh(index, [name_of(each) for each in projects], progress)
             case orders.Prefetch():
                 self._known(order.index)
-                index = self._live.serving(order.index)
-                return await Prefetching(index, order, progress, stored=self._stored).fetch()
+                serving = self._live.serving(order.index)
+                return await Prefetching(serving, order, progress, stored=self._stored).fetch()
             case orders.Forget(index=index, projects=projects):
                 await self._live.forget(index, [name_of(each) for each in projects])
                 return orders.Forgotten()

@@ -22,6 +22,7 @@ from pypicache.errors import PypicacheError
 from pypicache.index.entry import Outcome
 from pypicache.index.facts import can_have_sidecar
 from pypicache.index.locate import SIDECAR
+from pypicache.index.reader import Told
 from pypicache.index.serving import Serving
 from pypicache.locks.read import Pin, PinnedFile
 from pypicache.simple import model
@@ -84,9 +85,17 @@ class Prefetching:
     async def _file(self, project: ProjectName, file: File) -> None:
         path = decode_path(packages_path(project, file.url, file.filename))
         assert path is not None, "that is how pages link their files"
+        done, all_of_it = 0, max(1, file.size or 1)
+
+        def told(arrived: int) -> None:
+            nonlocal done
+            now = max(done, min(arrived, all_of_it))
+            self._progress.step(now - done)
+            done = now
+
         async with self._turns:
             try:
-                size, held, sha256 = await self._whole(path, project)
+                size, held, sha256 = await self._whole(path, project, told)
             except PypicacheError as error:
                 self._done.missing[file.filename] = str(error)
             else:
@@ -96,13 +105,15 @@ class Prefetching:
                 if sha256 is not None:
                     self._had[file.filename] = sha256
                 await self._sidecar(path, project, file)
-        self._progress.step(max(1, file.size or 1))
+        told(all_of_it)
 
-    async def _whole(self, path: tuple[str, ...], project: ProjectName) -> tuple[int, bool, str | None]:
+    async def _whole(
+        self, path: tuple[str, ...], project: ProjectName, told: Told | None = None
+    ) -> tuple[int, bool, str | None]:
         """Its size, whether it was held, and its SHA-256. Raises PypicacheError."""
         opened = await self._index.open_file(path, project)
         try:
-            size = await opened.content.whole()
+            size = await opened.content.whole(told)
             return size, opened.outcome is Outcome.HIT, opened.content.sha256
         finally:
             opened.content.close()

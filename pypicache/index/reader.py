@@ -27,6 +27,8 @@ from pypicache.rules import pieces
 from pypicache.rules.aside import fetch_aside
 from pypicache.store.blobs import Blob
 
+Told = Callable[[int], object]
+
 
 class Content(Protocol):
     """A file's bytes, wherever they come from: stored and arriving ones are read the same way."""
@@ -69,8 +71,11 @@ class Content(Protocol):
         """Up to where the file can be read: more than `offset`, or `offset` itself at its end. Raises what ended the download."""
         ...
 
-    async def whole(self) -> int:
-        """Wait until all of it is there and verified; its size. Raises what ended the download."""
+    async def whole(self, told: Told | None = None) -> int:
+        """Wait until all of it is there and verified; its size. `told` hears meanwhile how many bytes have arrived.
+
+        Raises what ended the download.
+        """
         ...
 
     async def suspect(self) -> None:
@@ -112,7 +117,7 @@ class Stored:
         """The whole size."""
         return max(self._blob.size, offset)
 
-    async def whole(self) -> int:
+    async def whole(self, told: Told | None = None) -> int:  # noqa: ARG002 - the protocol's
         """The size."""
         return self._blob.size
 
@@ -198,10 +203,12 @@ class Reader:
         assert self._through is not None
         return await self._through.available(offset)
 
-    async def whole(self) -> int:
+    async def whole(self, told: Told | None = None) -> int:
         """Wait until the file is published; its size. Raises what ended the transfer."""
         while self._transfer.state is not State.PUBLISHED:
             self._check()
+            if told is not None:
+                told(sum(stop - start for start, stop in self._transfer.held))
             await self._news()
         assert self._transfer.size is not None
         return self._transfer.size

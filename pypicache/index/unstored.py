@@ -10,7 +10,7 @@ import os
 import tempfile
 
 from pypicache.errors import StoreError
-from pypicache.index.reader import Content
+from pypicache.index.reader import Content, Told
 
 
 class Unstored:
@@ -45,7 +45,7 @@ class Unstored:
         """The whole size."""
         return max(self._length, offset)
 
-    async def whole(self) -> int:
+    async def whole(self, told: Told | None = None) -> int:  # noqa: ARG002 - the protocol's
         """The size."""
         return self._length
 

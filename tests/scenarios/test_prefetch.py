@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 import sysconfig
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,7 @@ from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.installers import uv_install
-from tests.origin import Origin
+from tests.origin import Origin, Rate
 from tests.program import run, run_here
 from tests.wheels import sdist, wheel
 
@@ -166,6 +170,36 @@ def test_the_newest_of_what_was_used_most(origin: Origin, made: Daemon) -> None:
     made.restart()  # what is written behind is written
     said = prefetched(made, "--top", "1")
     assert (said["fetched"], len(origin.gets(wheel("dep", "1.5").filename))) == (1, 1)
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["bare", "daemon"])
+def test_on_a_terminal_one_sees_how_far_it_is(
+    origin: Origin, made: Daemon, tmp_path: Path, *, running: bool
+) -> None:
+    """How much of a large file has come, at which rate, and the time left; pages are counted."""
+    big = wheel("big", "1.0", size=6 << 20)
+    origin.add(big)
+    origin.script(big.filename, Rate(8 << 20))
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("big==1.0\n")
+    if running:
+        made.start()
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    env = clean(tmp_path / "home", {"PYTHONPATH": str(REPOSITORY), "TERM": "xterm"})
+    command = [sys.executable, "-m", "pypicache", "prefetch", str(lock), "-c", str(made.config_file)]
+    with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, env=env) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO is a terminal's end
+            while piece := os.read(ours, 1 << 16):
+                shown += piece
+        os.close(ours)
+    assert process.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    assert not re.search(r"/[\d?]+ bytes", text), text
+    between = re.findall(r"files \W+(\d\.\d)/6\.0 MiB +[\d.]+ .?B/s +\d:\d\d:\d\d", text)
+    assert any(0 < float(amount) < 6 for amount in between), text
 
 
 def test_pip_resolves_where_there_is_no_uv(made: Daemon, tmp_path: Path) -> None:

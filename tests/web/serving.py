@@ -17,7 +17,7 @@ import uvloop
 from aiohttp import web
 
 from pypicache.errors import PypicacheError
-from pypicache.index.reader import Content
+from pypicache.index.reader import Content, Told
 from pypicache.store.fileblob import FileBlob
 from pypicache.web.pace import PACE, Pace
 from pypicache.web.sender import send
@@ -109,7 +109,7 @@ class Arriving:
     async def suspect(self) -> None:
         """Nothing is stored."""
 
-    async def whole(self) -> int:
+    async def whole(self, told: Told | None = None) -> int:
         raise NotImplementedError
 
     def close(self) -> None:
