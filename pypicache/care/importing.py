@@ -8,6 +8,7 @@ confirmed later than the archive's stays. A file that finds no room is passed ov
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -105,7 +106,7 @@ async def _project(stores: Stores, member: Member, progress: Progress, done: Imp
     one = await kept.load(data)
     if member.name != project_member(f"{one.index} {one.project}"):
         raise Damaged(f"{member.name} is the record of another project")
-    if await kept.put(stores, one):
+    if await kept.put(stores, one, now=time.time()):
         done.pages += 1
     else:
         done.older += 1

@@ -6,6 +6,7 @@ Where pages and facts are in the page store is the catalog's and the facts' own 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 
 import msgspec
 
@@ -91,6 +92,8 @@ async def load(data: bytes) -> Kept:
         raise Damaged(f"{what} has links of another project or index")
     if kept.page and (kept.entry is None or await digest_of(kept.page) != kept.entry.page_digest):
         raise Damaged(f"{what} has another page than it says")
+    if kept.entry is not None and not (isfinite(kept.entry.checked_at) and isfinite(kept.entry.asked_at)):
+        raise Damaged(f"{what} was confirmed at no time")
     if kept.entry is not None and kept.entry.page_digest is not None:
         try:
             named = model.load(kept.page).name
@@ -101,10 +104,11 @@ async def load(data: bytes) -> Kept:
     return kept
 
 
-async def put(stores: Stores, kept: Kept) -> bool:
+async def put(stores: Stores, kept: Kept, *, now: float) -> bool:
     """Keep what isn't known better here; whether its page is the one from now on. Raises StoreError.
 
-    The page counts that was confirmed last. Links and facts that are here stay.
+    The page counts that was confirmed last; where the clock there was ahead, `now` (seconds since the epoch). Links and facts
+    that are here stay.
     """
     for record in kept.links:
         known = stores.links.get(record.index, record.path)
@@ -114,15 +118,22 @@ async def put(stores: Stores, kept: Kept) -> bool:
     values: dict[str, bytes] = {}
     if kept.facts and (facts := kept.facts | here.facts) != here.facts:
         values[facts_key(kept.index, kept.project)] = msgspec.msgpack.encode(facts)
-    newer = kept.entry is not None and (here.entry is None or here.entry.checked_at < kept.entry.checked_at)
+    entry = None if kept.entry is None else _past(kept.entry, now)
+    newer = entry is not None and (here.entry is None or here.entry.checked_at < entry.checked_at)
     if newer:
-        assert kept.entry is not None, "that is what makes it newer"
-        values[entry_key(kept.index, kept.project)] = msgspec.msgpack.encode(kept.entry)
-        if kept.entry.page_digest is not None:
-            values[page_key(kept.entry.page_digest)] = kept.page
+        assert entry is not None, "that is what makes it newer"
+        values[entry_key(kept.index, kept.project)] = msgspec.msgpack.encode(entry)
+        if entry.page_digest is not None:
+            values[page_key(entry.page_digest)] = kept.page
     if values:
         stores.pages.put(values)
     return newer
+
+
+def _past(entry: Entry, now: float) -> Entry:
+    return msgspec.structs.replace(
+        entry, checked_at=min(entry.checked_at, now), asked_at=min(entry.asked_at, now)
+    )
 
 
 def name_of(text: str) -> ProjectName:

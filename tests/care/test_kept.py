@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Stores]:
 
 
 async def test_what_is_put_is_taken(opened: Stores) -> None:
-    assert await kept.put(opened, KEPT)
+    assert await kept.put(opened, KEPT, now=1000.0)
     assert await kept.take(opened, "root/pypi", "demo", [LINK]) == KEPT
     assert opened.links.get("root/pypi", LINK.path) == LINK
     assert await kept.load(kept.dump(KEPT)) == KEPT
@@ -54,14 +55,14 @@ async def test_what_is_put_is_taken(opened: Stores) -> None:
 async def test_what_is_known_better_here_stays(opened: Stores) -> None:
     here = msgspec.structs.replace(LINK, sha256="1" * 64)
     await opened.links.put(here)
-    await kept.put(opened, KEPT)
+    await kept.put(opened, KEPT, now=1000.0)
     older = msgspec.structs.replace(
         KEPT,
         entry=Entry(checked_at=99.0),
         page=b"",
         facts={"sha256:00 demo-1.tar.gz": Fact(size=4), "sha256:01 x": Fact(size=5)},
     )
-    assert not await kept.put(opened, older)
+    assert not await kept.put(opened, older, now=1000.0)
     found = await kept.take(opened, "root/pypi", "demo")
     assert (found.entry, found.page) == (KEPT.entry, PAGE)
     assert {key: fact.size for key, fact in found.facts.items()} == {
@@ -69,6 +70,13 @@ async def test_what_is_known_better_here_stays(opened: Stores) -> None:
         "sha256:01 x": 5,
     }
     assert opened.links.get("root/pypi", LINK.path) == here
+
+
+async def test_a_clock_that_was_ahead_makes_no_page_stay_for_ever(opened: Stores) -> None:
+    ahead = Entry(checked_at=1e18, asked_at=1e18, page_digest=DIGEST)
+    assert await kept.put(opened, msgspec.structs.replace(KEPT, entry=ahead), now=1000.0)
+    found = await kept.take(opened, "root/pypi", "demo")
+    assert found.entry == Entry(checked_at=1000.0, asked_at=1000.0, page_digest=DIGEST)
 
 
 def test_when_mirrors_were_asked_is_no_content() -> None:
@@ -88,6 +96,9 @@ def test_when_mirrors_were_asked_is_no_content() -> None:
         ({"page": b"x"}, "another page than it says"),
         ({"entry": None}, "another page than it says"),
         ({"page": b""}, "no page that can be read"),
+        ({"entry": Entry(checked_at=math.nan, page_digest=DIGEST)}, "confirmed at no time"),
+        ({"entry": Entry(checked_at=math.inf, page_digest=DIGEST)}, "confirmed at no time"),
+        ({"entry": Entry(checked_at=1.0, asked_at=math.inf, page_digest=DIGEST)}, "confirmed at no time"),
         (
             {"page": b"x", "entry": Entry(checked_at=1, page_digest=hashlib.sha256(b"x").hexdigest())},
             "no page that can be read",
