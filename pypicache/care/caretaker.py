@@ -114,8 +114,7 @@ class Caretaker:
             for name in live.indexes if order.index is None else (order.index,):
                 await stores.lists.drop(name)
         if order.everything:
-            while await asyncio.to_thread(stores.blobs.keeper.quarantine.drop_oldest):
-                pass
+            await asyncio.to_thread(stores.blobs.keeper.evictor.drop_remains)
         await live.forget(order.index, names)  # what was on its way from the disk into memory meanwhile
         return done
 

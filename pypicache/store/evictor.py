@@ -127,6 +127,11 @@ class Evictor:
                     count += self._evict(known, why)
             return count
 
+    def drop_remains(self) -> None:
+        """Remove what is nobody's any more: what was set aside, and downloads that broke off."""
+        with self._lock:
+            self._drop_remains(lambda: 1)
+
     def survey(self) -> list[Candidate]:
         """One shard more of the pass, and its blobs; a new pass begins when the last one is through."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from pypicache.store.disk import DiskBlobStore
+from pypicache.store.parts import part_name
 from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
@@ -120,6 +123,28 @@ def test_it_says_what_would_go_and_asks(made: Daemon) -> None:
     assert "removed 2 pages and 4 files" in said(made, "purge", "--all", given="y\n")
     assert told(made, "cache", "info")["files"] == 0
     assert "there is nothing of it in the cache" in said(made, "purge", "--all")
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["daemon", "bare"])
+def test_everything_is_also_what_broke_off_and_what_was_set_aside(made: Daemon, *, running: bool) -> None:
+    """But not what somebody is fetching at the moment."""
+    if not running:
+        made.stop()
+
+    async def leave() -> None:
+        async with DiskBlobStore(made.cache) as store:
+            left, going_on = [await store.spool(key, 1000) for key in ("left", "going on")]
+            await left.write(0, [b"x" * 500])
+            left.close()
+            (made.cache / "quarantine" / "odd").mkdir()
+            await asyncio.to_thread(said, made, "purge", "--all", "--yes")
+            assert [path.name for path in (made.cache / "spool").glob("*.part")] == [part_name("going on")]
+            await going_on.discard()
+
+    asyncio.run(leave())
+    assert not list((made.cache / "quarantine").iterdir())
+    info = told(made, "cache", "info")
+    assert (info["files"], info["spools_bytes"], info["files_bytes"]) == (0, 0, 0)
 
 
 def test_pages_can_go_alone_and_files_by_their_age(made: Daemon) -> None:
