@@ -58,13 +58,11 @@ class Verifying:
 
     async def _look_at_pages(self) -> None:
         pages = self._stores.pages
-        trouble = self._stores.trouble or await asyncio.to_thread(
-            soundness.database, self._stores.root / "pages"
-        )
-        if trouble is not None:
-            if self._repair and self._stores.trouble is None:
-                pages.distrust()
-            self._tell("database", "pages", trouble, repaired=self._repair)
+        now = await asyncio.to_thread(soundness.database, self._stores.root / "pages")
+        if (trouble := self._stores.trouble or now) is not None:
+            # What is damaged enough not to be opened was set aside then.
+            repaired = self._repair and (now is None or await pages.distrust())
+            self._tell("database", "pages", trouble, repaired=repaired)
             return
         keys = await pages.keys("")
         self._progress.begin("pages", len(keys))

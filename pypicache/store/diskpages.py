@@ -81,6 +81,8 @@ class DiskPageStore:
         self._wake = asyncio.Event()
         self._progress = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
+        self._tries = self._replaced = 0
+        """How often a damaged database was to be replaced, and how often it was."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._work(), name="pages")
@@ -186,10 +188,16 @@ class DiskPageStore:
             self._trouble.tell("the queue is full, and values are lost")
         self._wake.set()
 
-    def distrust(self) -> None:
-        """Somebody has found the database damaged: set it aside, and begin another."""
+    async def distrust(self) -> bool:
+        """Somebody has found the database damaged: set it aside, and begin another; whether that was possible at once."""
+        if not self._database.usable:
+            return False
         self._database.damaged = True
         self._wake.set()
+        tried, replaced = self._tries, self._replaced
+        async with self._progress:
+            await self._progress.wait_for(lambda: self._tries > tried)
+        return self._replaced > replaced
 
     def drop(self, keys: tuple[str, ...]) -> None:
         """Forget these; see `PageStore.drop`. Counts from now on, and is tried until it succeeds."""
@@ -242,8 +250,14 @@ class DiskPageStore:
             await self._database.replace()
         except OSError as error:
             self._trouble.tell("a damaged database can't be set aside", why(error))
-            return False
-        return True
+            fine = False
+        else:
+            fine = True
+        self._tries += 1
+        self._replaced += fine
+        async with self._progress:
+            self._progress.notify_all()
+        return fine
 
     async def _write(self) -> bool:
         """Store one batch; whether to go on at once."""

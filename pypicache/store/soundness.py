@@ -94,7 +94,12 @@ def database(folder: Path) -> str | None:
             if not {"Cache", "Settings"} <= tables:
                 return "it is another program's database"
             said = str(opened.execute("PRAGMA quick_check(1)").fetchone()[0])
+            odd = sum(
+                type(key) is not str or raw != 1 for key, raw in opened.execute("SELECT key, raw FROM Cache")
+            )
     except sqlite3.Error as error:
         locked = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
         return None if locked else str(error)
+    if said == "ok" and odd:
+        return f"{odd} of its keys are none of ours"
     return None if said == "ok" else said

@@ -140,6 +140,21 @@ def test_all_that_was_planted_is_found_and_repaired(made: Daemon, *, running: bo
     assert verified(made, code=0)["files"] == len(ITEMS)
 
 
+@pytest.mark.parametrize("running", [False, True], ids=["bare", "daemon"])
+def test_a_database_that_opens_though_it_is_damaged_is_set_aside_too(made: Daemon, *, running: bool) -> None:
+    if not running:
+        made.stop()
+    with database(made) as opened:
+        opened.execute("UPDATE Cache SET key = x'ff' WHERE key = 'entry:root/pypi:p7'")
+    assert found(verified(made, code=1)) == {"pages": "database"}
+    assert found(verified(made, "--repair", code=0)) == {"pages": "database"}
+    assert list(made.cache.glob("pages.corrupt-*"))
+    assert verified(made, code=0)["wrong"] == []
+    if not running:
+        made.start()
+    assert get(made.link(ITEMS[7])).body == ITEMS[7].data
+
+
 def test_a_damaged_database_is_told_and_set_aside(made: Daemon) -> None:
     """Looking alone leaves it where it is; without it, pages are fetched again."""
     made.stop()

@@ -590,6 +590,16 @@ async def test_trouble_is_told_once_a_minute(directory: Path, events: list[Event
     assert "999 times more" in told(events)
 
 
+@pytest.mark.parametrize("change", ["key = x'ff'", "key = 7", "raw = 0"])
+async def test_a_key_that_is_none_of_ours_hides_no_other(
+    pages: DiskPageStore, directory: Path, change: str
+) -> None:
+    await stored(pages, **{f"key{number}": b"value" for number in range(5)})
+    with database(directory) as connection:
+        connection.execute(f"UPDATE Cache SET {change} WHERE key = 'key2'")
+    assert await pages.keys("key") == ("key0", "key1", "key3", "key4")
+
+
 async def test_keys_are_those_that_have_a_value_stored_or_waiting(pages: DiskPageStore) -> None:
     pages.put({f"entry:a:{number:04}": b"x" for number in range(1500)})
     await stored(pages, **{"entry:b:x": b"x", "page:y": b"y"})

@@ -37,7 +37,9 @@ def test_a_database_that_somebody_writes_to_is_fine(database: Path) -> None:
         assert soundness.database(database.parent) is None
 
 
-@pytest.mark.parametrize("how", ["head", "middle", "cut", "empty", "foreign", "folder", "link"])
+@pytest.mark.parametrize(
+    "how", ["head", "middle", "cut", "empty", "foreign", "folder", "link", "odd key", "no text", "a pickle"]
+)
 def test_a_database_that_is_damaged(database: Path, how: str) -> None:
     data = bytearray(database.read_bytes())
     match how:
@@ -54,6 +56,10 @@ def test_a_database_that_is_damaged(database: Path, how: str) -> None:
         case "foreign":
             with contextlib.closing(sqlite3.connect(database)) as opened:
                 opened.execute("DROP TABLE Cache")
+        case "odd key" | "no text" | "a pickle":
+            change = {"odd key": "key = x'ff'", "no text": "key = cast(x'ff' AS text)", "a pickle": "raw = 0"}
+            with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as opened:
+                opened.execute(f"UPDATE Cache SET {change[how]} WHERE rowid = (SELECT min(rowid) FROM Cache)")
         case "folder":
             database.unlink()
             database.mkdir()
