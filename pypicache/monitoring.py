@@ -45,14 +45,10 @@ if TYPE_CHECKING:
 class Monitor:
     """Counts what happens and tells what is so. Use as an async context manager.
 
-    `observe` takes every event, and passes it on to `observer`; `take` takes every answered request. `place` is which of
-    how many workers this is.
+    `observe` takes every event, and passes it on to `observer`; `take` takes every answered request.
     """
 
-    def __init__(
-        self, *, observer: Observer, clock: Callable[[], float], place: tuple[int, int] = (0, 1)
-    ) -> None:
-        self._place = place
+    def __init__(self, *, observer: Observer, clock: Callable[[], float]) -> None:
         self.meters = Meters()
         self.tally = Tally()
         self.happenings = Happenings(clock=clock)
@@ -107,7 +103,6 @@ class Monitor:
         """Everything as it is now, with that configuration in force."""
         running = Running(
             default=config.default_index,
-            place=self._place,
             indexes=[self._index(config, settings, wired) for settings in config.indexes.values()],
             downloads=[download(transfer) for transfer in transfers],
             shadows=dict(_shadows(indexes)),

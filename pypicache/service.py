@@ -253,7 +253,7 @@ async def service(
     """
     async with AsyncExitStack() as stack:
         root = config.cache.dir
-        monitor = await stack.enter_async_context(Monitor(observer=observer, clock=time.time, place=place))
+        monitor = await stack.enter_async_context(Monitor(observer=observer, clock=time.time))
         observe = monitor.observe
         offload = await stack.enter_async_context(Offload())
         group = config.server.accel_group if config.server.accel else None

@@ -24,8 +24,6 @@ _STYLES: Final = {"up": "green", "trying": "yellow", "down": "bold red"}
 def show(said: Mapping[str, Any], console: Console) -> None:
     """Print the status as tables."""
     head = f"pypicache {said['version']}, up for {duration(said['uptime'])}"
-    if said.get("workers", 1) > 1:
-        head += f"; worker {said['worker']} of {said['workers']}: what is counted is its own part"
     console.print(Text(head, style="bold"))
     if said["unusable"]:
         console.print(Text(f"not ready: {one_line(said['unusable'])}", style="bold red"))

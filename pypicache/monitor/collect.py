@@ -39,8 +39,6 @@ class Running:
     """What runs, as the composition root sees it now."""
 
     default: str
-    place: tuple[int, int]
-    """Which of how many workers this is."""
     indexes: Sequence[IndexStatus]
     downloads: Sequence[DownloadStatus]
     shadows: Mapping[str, Mapping[str, tuple[str, ...]]]
@@ -81,8 +79,6 @@ class Collector:
         return Status(
             version=__version__,
             python=platform.python_version(),
-            worker=running.place[0] + 1,
-            workers=running.place[1],
             now=now,
             started=self._started,
             uptime=max(0.0, now - self._started),

@@ -158,9 +158,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str
     python: str
-    worker: int
-    """Which of the daemon's `workers` this is, from 1 on. What is counted here is its own part."""
-    workers: int
     now: float
     started: float
     uptime: float

@@ -86,7 +86,6 @@ def busy(clock: ManualClock, accept: str | None = None) -> tuple[str, str]:
     status = collector.status(
         Running(
             default="corp",
-            place=(0, 1),
             indexes=[index],
             downloads=[moving],
             shadows={},

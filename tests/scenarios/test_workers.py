@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -138,19 +136,6 @@ def test_metrics_are_those_of_all_workers(daemon: Daemons, origin: Origin) -> No
         )
         assert count >= last
         last = count
-    assert running.stop() == 0
-
-
-def test_the_status_tells_whose_it_is(daemon: Daemons, origin: Origin) -> None:
-    """Else a page that is loaded again, and answered by the other one, would seem to have lost its figures."""
-    running = daemon(config_for(origin, **TWO))
-    said = [get(f"{running.url}/-/status").json() for _ in range(100)]
-    assert {(each["worker"], each["workers"]) for each in said} == {(1, 2), (2, 2)}
-    page = get(f"{running.url}/", {"Accept": "text/html"}).text
-    assert re.search(r"Worker [12] of 2 answers", page)
-    command = [sys.executable, "-m", "pypicache", "status", "-c", str(running.config_file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    assert re.search(r"worker [12] of 2", done.stdout)
     assert running.stop() == 0
 
 
