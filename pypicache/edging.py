@@ -18,7 +18,7 @@ from pypicache.index.oldlinks import FindsOldLinks
 from pypicache.index.origins import FindsOrigins
 from pypicache.index.serving import Serving
 from pypicache.layering import add_layered
-from pypicache.monitor.status import Status
+from pypicache.overview import Overview
 from pypicache.web.about import About
 from pypicache.web.app import Edge
 from pypicache.web.legacy import LegacyPages
@@ -38,8 +38,7 @@ class Parts:
     senders: Executor
     look: Look
     unready: Callable[[], Awaitable[str | None]]
-    status: Callable[[], Awaitable[Status]]
-    metrics: Callable[[Status, str | None], tuple[bytes, str]]
+    overview: Overview
 
 
 def edge_of(config: schema.Config, wired: Mapping[str, Wired], parts: Parts) -> Edge:
@@ -74,12 +73,11 @@ def edge_of(config: schema.Config, wired: Mapping[str, Wired], parts: Parts) -> 
         lists=ListPages(lists=lists, disk=parts.senders, clock=clock),
         about=About(
             unready=parts.unready,
-            status=parts.status,
-            metrics=parts.metrics,
-            threads=parts.senders,
+            status=parts.overview.status,
+            metrics=parts.overview.metrics,
         ),
         site=Site(
-            status=parts.status,
+            status=parts.overview.status,
             explains=explains,
             stock={name: index.stock for name, index in wired.items()},
             web_urls={name: settings.web_url for name, settings in config.indexes.items()},

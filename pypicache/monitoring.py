@@ -55,8 +55,6 @@ class Monitor:
         self._wanted = Wanted()
         self._traffic = Traffic(self._figures, now=clock())
         self.pulse = Pulse(beats=[lambda: self._traffic.look(clock())])
-        self.siblings: Callable[[], Iterable[bytes]] | None = None
-        """Asks the other workers for their metrics, where there are any. For a thread."""
         self._observer = observer
         self._clock = clock
         self._started = clock()
@@ -129,18 +127,17 @@ class Monitor:
         )
         return collector.status(running)
 
-    def metrics(self, status: Status, accept: str | None) -> tuple[bytes, str]:
-        """The metrics, and their media type, in the form that `accept` prefers. For a thread."""
-        if self.siblings is None:
-            return self._metrics().render(status, self.meters.all(), accept)
+    def metrics(self, own: Status, others: Sequence[bytes], accept: str | None) -> tuple[bytes, str]:
+        """The metrics, and their media type, in the form that `accept` prefers. For a thread.
+
+        `others` are those of other workers, to be added.
+        """
+        if not others:
+            return self._metrics().render(own, self.meters.all(), accept)
         from pypicache.monitor.merge import merge  # noqa: PLC0415 - as below
 
-        own, _ = self._metrics().render(status, self.meters.all(), None)
-        return merge((text.decode() for text in (own, *self.siblings())), accept)
-
-    def own_metrics(self, status: Status) -> bytes:
-        """What this process alone counts, for its siblings. For a thread."""
-        return self._metrics().render(status, self.meters.all(), None)[0]
+        text, _ = self._metrics().render(own, self.meters.all(), None)
+        return merge((text.decode() for text in (text, *others)), accept)
 
     def _metrics(self) -> Metrics:
         from pypicache.monitor.metrics import Metrics  # noqa: PLC0415 - a start doesn't wait for what is needed at a scrape

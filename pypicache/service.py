@@ -34,6 +34,7 @@ from pypicache.log import to_log
 from pypicache.monitor.status import Status
 from pypicache.monitoring import Monitor
 from pypicache.offload import Offload
+from pypicache.overview import Overview
 from pypicache.reloading import read_again, settle
 from pypicache.simple.model import ProjectName
 from pypicache.store.condition import Condition
@@ -77,6 +78,8 @@ class Service:
         self.monitor = monitor
         self.stopping = False
         """Whether the process is about to end, so that nobody should begin anything with it."""
+        self.overview = Overview(own=self.status, monitor=monitor, threads=senders)
+        """What the daemon says of itself, of all its workers."""
         self._condition = condition
         self._config = config
         self._shared = shared
@@ -87,8 +90,7 @@ class Service:
             senders=senders,
             look=look,
             unready=self.unready,
-            status=self.status,
-            metrics=monitor.metrics,
+            overview=self.overview,
         )
         self._wired: dict[str, Wired] = {}
         self._front: Front | None = None
@@ -113,7 +115,7 @@ class Service:
         return await self._front.handle(request)
 
     async def status(self) -> Status:
-        """Everything that the daemon knows of itself, as it is now."""
+        """Everything that this process knows of itself, as it is now."""
         assert self._front is not None, "not open yet"
         found = await self._condition.look()
         return self.monitor.status(

@@ -1,6 +1,7 @@
-"""What the workers of a daemon tell each other: each its metrics, through a Unix socket that only their user can reach.
+"""What the workers of a daemon tell each other, through Unix sockets that only their user can reach.
 
-It decides nothing; a worker that doesn't answer in time is left out. It may import nothing of the package but errors.
+Who asks sends one line that says what it wants to know; the answer is all that comes until the connection ends. It
+decides nothing; a worker that doesn't answer in time is told of as one. It may import nothing of the package.
 """
 
 from __future__ import annotations
@@ -8,56 +9,64 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-PATIENCE = 2.0
-"""Seconds for a sibling to answer."""
+PATIENCE = 1.0
+"""Seconds for a sibling to answer, all in all."""
 
 
 class Siblings:
-    """The worker with that `number` of `count`, whose sockets are in `directory`."""
+    """The worker with that `number` of `count`, whose sockets are in `directory`. Numbers begin at 0."""
 
     def __init__(self, directory: Path, number: int, count: int) -> None:
         self._directory = directory
-        self._number = number
+        self.number = number
         self._count = count
 
     @asynccontextmanager
-    async def tell(self, own: Callable[[], Awaitable[bytes]]) -> AsyncIterator[None]:
-        """Tell whoever asks what `own` gives, meanwhile."""
+    async def tell(self, own: Callable[[str], Awaitable[bytes]]) -> AsyncIterator[None]:
+        """Tell whoever asks for something what `own` gives for it, meanwhile."""
 
-        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                writer.write(await own())
-                await writer.drain()
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError, ValueError, TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    wanted = await reader.readline()
+                    writer.write(await own(wanted.decode("ascii", "replace").strip()))
+                    await writer.drain()
             writer.close()
 
         with self._reach() as directory:
-            path = f"{directory}/{self._number}"
+            path = f"{directory}/{self.number}"
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)  # noqa: PTH108 - a path through a descriptor
             server = await asyncio.start_unix_server(answer, path)
-            (self._directory / str(self._number)).chmod(0o600)
+            (self._directory / str(self.number)).chmod(0o600)
         try:
             yield
         finally:
             server.close()
 
-    def ask(self) -> Iterator[bytes]:
-        """What the others tell. Blocking."""
-        for number in range(self._count):
-            if number != self._number:
-                with contextlib.suppress(OSError):
-                    yield self._of(number)
+    async def ask(self, wanted: str) -> Mapping[int, bytes | None]:
+        """What the others tell, by number, all asked at once; None: that one doesn't answer."""
+        others = [number for number in range(self._count) if number != self.number]
+        answers = await asyncio.gather(*(self._of(number, wanted) for number in others))
+        return dict(zip(others, answers, strict=True))
 
-    def _of(self, number: int) -> bytes:
-        with self._reach() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(PATIENCE)
-            sock.connect(f"{directory}/{number}")
-            return b"".join(iter(lambda: sock.recv(1 << 16), b""))
+    async def _of(self, number: int, wanted: str) -> bytes | None:
+        writer = None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                with self._reach() as directory:
+                    reader, writer = await asyncio.open_unix_connection(f"{directory}/{number}")
+                writer.write(f"{wanted}\n".encode())
+                return await reader.read() or None
+        except (OSError, TimeoutError):
+            return None
+        finally:
+            if writer is not None:
+                writer.close()
 
     @contextlib.contextmanager
     def _reach(self) -> Iterator[str]:

@@ -51,7 +51,7 @@ class ServiceMemory:
         """How it has done since its start; None when it serves nobody."""
         if not self._serves:
             return None
-        status = await self._running.status()
+        status = await self._running.overview.status()
         totals = status.totals
         return HitRates(
             since=status.started,

@@ -94,14 +94,10 @@ async def work(
 
 @asynccontextmanager
 async def _among_siblings(running: Service, place: tuple[int, int]) -> AsyncIterator[None]:
-    """Metrics are those of all workers meanwhile."""
+    """Status and metrics are those of all workers meanwhile."""
     siblings = Siblings(running.config.cache.dir / "workers", *place)
-
-    async def own() -> bytes:
-        return await asyncio.to_thread(running.monitor.own_metrics, await running.status())
-
-    running.monitor.siblings = siblings.ask
-    async with siblings.tell(own):
+    running.overview.siblings = siblings
+    async with siblings.tell(running.overview.answer):
         yield
 
 

@@ -125,8 +125,10 @@ MAY = {
     },
     # The same: what counts and tells.
     "monitoring": {"monitor", "wiring", "config", "index", "store", "upstream", "rules", "events"},
+    # The same: what this process and its siblings have to say, put together.
+    "overview": {"monitor", "monitoring"},
     # The same: what a request meets first.
-    "edging": {"admission", "editing", "layering", "wiring", "monitor.status", "config", "web", "index"},
+    "edging": {"admission", "editing", "layering", "wiring", "overview", "config", "web", "index"},
     "service": {
         "edging",
         "admission",
@@ -135,6 +137,7 @@ MAY = {
         "connecting",
         "monitor",
         "monitoring",
+        "overview",
         "care",
         "caring",
         "layering",

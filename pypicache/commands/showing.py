@@ -23,8 +23,14 @@ _STYLES: Final = {"up": "green", "trying": "yellow", "down": "bold red"}
 
 def show(said: Mapping[str, Any], console: Console) -> None:
     """Print the status as tables."""
-    head = f"pypicache {said['version']}, up for {duration(said['uptime'])}"
+    workers = said["workers"]
+    several = f", {len(workers)} workers" if len(workers) > 1 else ""
+    head = f"pypicache {said['version']}, up for {duration(said['uptime'])}{several}"
     console.print(Text(head, style="bold"))
+    for worker in workers:
+        if not worker["answers"]:
+            missing = f"worker {worker['number']} doesn't answer: what it does isn't in these figures"
+            console.print(Text(missing, style="bold red"))
     if said["unusable"]:
         console.print(Text(f"not ready: {one_line(said['unusable'])}", style="bold red"))
     _table(console, (), _facts(said), dim=True)

@@ -19,6 +19,7 @@ from pypicache.monitor.status import (
     ShadowedStatus,
     Status,
     TotalsStatus,
+    hit_rate,
 )
 from pypicache.monitor.tally import Tally
 from pypicache.monitor.traffic import Traffic
@@ -91,7 +92,7 @@ class Collector:
             indexes=tuple(running.indexes),
             totals=self._totals(running.received),
             traffic=tuple(self._traffic.minutes()),
-            downloads=tuple(sorted(running.downloads, key=_first)[:DOWNLOADS]),
+            downloads=tuple(sorted(running.downloads, key=longest_first)[:DOWNLOADS]),
             disk=running.disk,
             wanted=tuple(self._wanted.top(WANTED)),
             errors=tuple(self._happenings.troubles()),
@@ -112,13 +113,13 @@ class Collector:
             file_hits=totals.files[0],
             file_misses=totals.files[1],
             failed=totals.failed,
-            hit_rate=round(hits / (hits + misses), 4) if hits + misses else None,
+            hit_rate=hit_rate(hits, misses),
             sent=totals.sent,
             saved=totals.saved,
             received=received,
         )
 
 
-def _first(download: DownloadStatus) -> tuple[float, str]:
-    """Those that have taken longest come first."""
+def longest_first(download: DownloadStatus) -> tuple[float, str]:
+    """The order of downloads: those that have taken longest come first."""
     return -download.seconds, download.filename

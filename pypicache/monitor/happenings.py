@@ -65,16 +65,21 @@ class Happenings:
 
     def _remember(self, what: str, where: str, subject: str, reason: str) -> None:
         now = self._clock()
-        # A mirror fails in one way for many files: the way counts. Elsewhere the thing does.
-        key = (what, where, reason if what == "MirrorFailed" else subject)
+        new = TroubleStatus(what=what, where=where, subject=subject, reason=reason, first=now, last=now)
+        key = sort_of(new)
         known = self._troubles.pop(key, None)
-        if known is None:
-            new = TroubleStatus(what=what, where=where, subject=subject, reason=reason, first=now, last=now)
-        else:
-            new = replace(known, subject=subject, reason=reason, last=now, count=known.count + 1)
+        if known is not None:
+            new = replace(new, first=known.first, count=known.count + 1)
         self._troubles[key] = new
         if len(self._troubles) > self._entries:
             self._troubles.popitem(last=False)
+
+
+def sort_of(trouble: TroubleStatus) -> tuple[str, str, str]:
+    """What makes two troubles one that happened twice."""
+    # A mirror fails in one way for many files: the way counts. Elsewhere the thing does.
+    about = trouble.reason if trouble.what == "MirrorFailed" else trouble.subject
+    return trouble.what, trouble.where, about
 
 
 def _trouble(event: Event) -> tuple[str, str, str] | None:

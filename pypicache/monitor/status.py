@@ -153,8 +153,20 @@ class ShadowedStatus(msgspec.Struct, frozen=True, kw_only=True):
     hidden: tuple[str, ...]
 
 
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the processes that serve, as the log numbers them."""
+
+    number: int
+    answers: bool
+    """Whether it told what it does within a second; if not, nothing of it is in any figure here."""
+    started: float | None = None
+    requests: int = 0
+    in_flight: int = 0
+    loop_lag: float = 0.0
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it."""
+    """All of it: of all workers, where `workers` names them; else of one process alone."""
 
     version: str
     python: str
@@ -182,3 +194,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[TroubleStatus, ...]
     """The newest first."""
     shadowed: tuple[ShadowedStatus, ...]
+    workers: tuple[WorkerStatus, ...] = ()
+
+
+def hit_rate(hits: int, misses: int) -> float | None:
+    """The share of hits; None while there was neither."""
+    return round(hits / (hits + misses), 4) if hits + misses else None

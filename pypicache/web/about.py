@@ -5,9 +5,7 @@ None of it may be kept, and none of it asks a mirror. It knows how to say things
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 
 import msgspec
 from aiohttp import web
@@ -21,8 +19,8 @@ from pypicache.web.headers import joined
 class About:
     """Answers what isn't about an index.
 
-    `unready` says why requests had better go elsewhere, if they had; `metrics` makes metrics of a status, as Accept
-    has it, in one of `threads`.
+    `unready` says why requests had better go elsewhere, if they had; `metrics` gives metrics and their media type, as
+    Accept has it.
     """
 
     def __init__(
@@ -30,13 +28,11 @@ class About:
         *,
         unready: Callable[[], Awaitable[str | None]],
         status: Callable[[], Awaitable[Status]],
-        metrics: Callable[[Status, str | None], tuple[bytes, str]],
-        threads: Executor,
+        metrics: Callable[[str | None], Awaitable[tuple[bytes, str]]],
     ) -> None:
         self._unready = unready
         self._status = status
         self._metrics = metrics
-        self._threads = threads
 
     async def answer(
         self, request: web.BaseRequest, where: places.Status | places.Metrics | places.Ready
@@ -64,8 +60,5 @@ class About:
 
     async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         """All metrics, in the Prometheus text format or OpenMetrics, as Accept has it."""
-        status, accept = await self._status(), joined(request, "Accept")
-        body, content_type = await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._metrics, status, accept
-        )
+        body, content_type = await self._metrics(joined(request, "Accept"))
         return web.Response(body=body, headers={**UNKEPT, "Content-Type": content_type, "Vary": "Accept"})

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import http.client
+import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +21,8 @@ import pytest
 from pypicache.rules.restarts import delay
 from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
-from tests.origin import Origin, Rate, StallAt
+from tests.environment import REPOSITORY, clean
+from tests.origin import Delay, Origin, Rate, StallAt
 from tests.waiting import until
 from tests.wheels import wheel
 
@@ -123,6 +128,73 @@ def test_what_one_worker_learns_of_a_page_the_other_serves(daemon: Daemons, orig
     assert running.stop() == 0
 
 
+def fetched(url: str, clients: int = 20) -> set[tuple[int, bytes]]:
+    """What so many clients get at the same time."""
+    with ThreadPoolExecutor(clients) as pool:
+        return {(each.status, each.body) for each in pool.map(lambda _: get(url), range(clients))}
+
+
+def test_two_workers_ask_for_one_page_once(daemon: Daemons, origin: Origin) -> None:
+    """Promise 2 with workers: one question at a time for a page, cold, absent and grown old."""
+    origin.add(wheel("alpha", "1.0"))
+    origin.script(lambda _: True, Delay(0.3), repeat=True)
+    running = daemon(config_for(origin, index={"ttl": "2s", "patience": "5s"}, **TWO))
+    assert len(both(running)) == 2
+    ((status, body),) = fetched(f"{running.simple}alpha/")
+    assert (status, b"alpha-1.0" in body) == (200, True)
+    ((status, _),) = fetched(f"{running.simple}nothing/")
+    assert status == 404
+    assert [origin.count(f"/simple/{name}/") for name in ("alpha", "nothing")] == [1, 1]
+    until(lambda: "hit" not in get(f"{running.simple}alpha/").headers["cache-status"])
+    asked = origin.count("/simple/alpha/")
+    assert len(fetched(f"{running.simple}alpha/")) == 1
+    assert origin.count("/simple/alpha/") <= asked + 1
+
+
+def question_in_one(running: Daemon, origin: Origin) -> list[http.client.HTTPConnection]:
+    """The first worker asks for a page, and gets no answer; a client of the second one wants it, too."""
+    origin.add(wheel("alpha", "1.0"))
+    origin.script("/simple/alpha/", StallAt(0, origin.gate()))
+    connections = [connected(running, number) for number in (1, 2)]
+    connections[0].request("GET", "/simple/alpha/")
+    until(lambda: origin.count("/simple/alpha/") == 1)
+    connections[1].request("GET", "/simple/alpha/")
+    until(lambda: get(f"{running.url}/-/status").json()["in_flight"] == 3)
+    assert origin.count("/simple/alpha/") == 1
+    return connections
+
+
+def test_a_worker_that_is_killed_in_a_question_leaves_it_to_the_other(
+    daemon: Daemons, origin: Origin
+) -> None:
+    running = daemon(config_for(origin, **TWO))
+    connections = question_in_one(running, origin)
+    psutil.Process(pids(running)[1]).kill()
+    assert connections[1].getresponse().status == 200
+    assert origin.count("/simple/alpha/") == 2
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.soak
+def test_a_worker_that_hangs_in_a_question_holds_the_other_up_for_a_while(
+    daemon: Daemons, origin: Origin
+) -> None:
+    """As long as a question may take; the client is answered all the same before it gives up."""
+    running = daemon(config_for(origin, **TWO))
+    connections = question_in_one(running, origin)
+    hanging = psutil.Process(pids(running)[1])
+    hanging.suspend()
+    try:
+        began = time.monotonic()
+        assert connections[1].getresponse().status == 200
+        assert 8 < time.monotonic() - began < 12
+    finally:
+        hanging.resume()
+    for connection in connections:
+        connection.close()
+
+
 def test_metrics_are_those_of_all_workers(daemon: Daemons, origin: Origin) -> None:
     """Whichever is asked, and counters never go back."""
     running = daemon(config_for(origin, **TWO))
@@ -137,6 +209,87 @@ def test_metrics_are_those_of_all_workers(daemon: Daemons, origin: Origin) -> No
         assert count >= last
         last = count
     assert running.stop() == 0
+
+
+def connected(running: Daemon, number: int) -> http.client.HTTPConnection:
+    """An open connection to the worker with that number."""
+    while True:
+        connection = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=15)
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        port = connection.sock.getsockname()[1]
+        peers = psutil.Process(pids(running)[number]).net_connections()
+        if any(each.raddr and each.raddr.port == port for each in peers):
+            return connection
+        connection.close()
+
+
+def asked(connection: http.client.HTTPConnection, path: str) -> str:
+    """What it answers to a browser."""
+    connection.request("GET", path, headers={"Accept": "text/html"})
+    answer = connection.getresponse()
+    assert answer.status == 200
+    return answer.read().decode()
+
+
+def test_status_is_that_of_all_workers_whichever_is_asked(daemon: Daemons, origin: Origin) -> None:
+    """Requests, traffic, mirrors, downloads and their readers: added up, on every way to them."""
+    small, item = wheel("alpha", "1.0"), wheel("beta", "1.0", size=2 << 20)
+    origin.add(small)
+    origin.add(item)
+    gate = origin.gate()
+    origin.script(item.filename, StallAt(1 << 20, gate))
+    running = daemon(config_for(origin, mirror=ONE, **TWO))
+    for _ in range(40):
+        get(f"{running.simple}alpha/")
+    link = running.link(item)
+    clients = [ByHand(link) for _ in range(12)]
+    for client in clients:
+        assert b"200 OK" in client.head()
+    for number in (1, 2):
+        connection = connected(running, number)
+        said, page = json.loads(asked(connection, "/-/status")), asked(connection, "/")
+        connection.close()
+        assert "2 workers" in page
+        assert [(each["number"], each["answers"]) for each in said["workers"]] == [(1, True), (2, True)]
+        parts = [each["requests"] for each in said["workers"]]
+        assert min(parts) > 0
+        assert said["totals"]["requests"] == sum(parts) == said["indexes"][0]["requests"] == 41
+        assert said["totals"]["page_hits"] + said["totals"]["page_misses"] == 41
+        assert sum(minute["requests"] for minute in said["traffic"]) == 41
+        assert said["in_flight"] == 13
+        (told,) = said["downloads"]
+        assert (said["transfers"], said["readers"], told["readers"]) == (1, 12, 12)
+        assert (told["filename"], told["mirrors"]) == (item.filename, ["origin"])
+        (mirror,) = said["indexes"][0]["mirrors"]
+        assert (mirror["health"], mirror["requests"]) == ("up", 3)
+        assert said["totals"]["received"] == mirror["received"] >= 1 << 20
+    gate.open()
+    for client in clients:
+        assert client.read(len(item.data)) == item.data
+        client.close()
+    command = [sys.executable, "-m", "pypicache", "status", "-c", str(running.config_file)]
+    env = clean(running.folder / "home", {"PYTHONPATH": str(REPOSITORY)})
+    shown = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    assert ", 2 workers" in shown
+    assert re.search(r"requests +53, 0 failed", shown)
+
+
+def test_a_worker_that_does_not_answer_is_named_and_left_out(daemon: Daemons, origin: Origin) -> None:
+    """Within a second or so, and the rest is told."""
+    running = daemon(config_for(origin, **TWO))
+    connection = connected(running, 1)
+    hanging = psutil.Process(pids(running)[2])
+    hanging.suspend()
+    try:
+        workers = json.loads(asked(connection, "/-/status"))["workers"]
+        page, metrics = asked(connection, "/"), asked(connection, "/metrics")
+    finally:
+        hanging.resume()
+        connection.close()
+    assert [(each["number"], each["answers"]) for each in workers] == [(1, True), (2, False)]
+    assert "<strong>Worker 2 doesn" in page
+    assert "pypicache_requests_total" in metrics
 
 
 def test_all_workers_drain(daemon: Daemons, origin: Origin) -> None:
