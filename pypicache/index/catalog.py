@@ -4,9 +4,9 @@ Kept are the page as the origin meant it (parsed, unfiltered, links absolute) an
 known about it (`Entry`): when it was last confirmed, by which mirror, with which validators. So a 304
 rewrites a few hundred bytes, and one page serves every form.
 
-`freshness.assess` decides what to do with a held page; this module does it. Requests for one project share
-one question to the mirrors, which goes on when they leave; `refresh` asks it and says what the held page becomes. A page
-is replaced only by what mirrors state; an outage changes nothing. It knows no HTTP and no concrete mirror.
+`freshness.assess` decides what to do with a held page; this module does it. Requests for one project, whatever
+process they come to, share one question to the mirrors, which goes on when they leave; `refresh` asks it and says what the
+held page becomes. A page is replaced only by what mirrors state; an outage changes nothing. It knows no HTTP and no concrete mirror.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from pypicache.events import Observer, PageServedStale
 from pypicache.index.entry import Entry, Outcome, Page, Standing
 from pypicache.index.page_lease import PageLeases
 from pypicache.index.popularity import Popularity
-from pypicache.index.shelf import PAGES, Shelf
+from pypicache.index.shelf import PAGES, Shelf, entry_key
 from pypicache.index.tasks import Tasks
+from pypicache.index.turn import Turn
 from pypicache.rules import freshness
 from pypicache.rules.freshness import Freshness, Windows
 from pypicache.simple.model import ProjectName
@@ -32,6 +33,10 @@ from pypicache.store.pages import PageStore
 
 ANSWER_WITHIN = 12.0
 """Seconds after which a client is answered, one way or another: pip gives up at 15. The question goes on behind."""
+
+
+Told = tuple[Entry, bool]
+"""What is known after a question, and whether it was this process that asked."""
 
 
 class Asker(Protocol):
@@ -66,8 +71,9 @@ class Catalog:
         self._clock = clock
         self._observer = observer
         self._offline = offline
-        self._flights: dict[ProjectName, asyncio.Task[Entry]] = {}
+        self._flights: dict[ProjectName, asyncio.Task[Told]] = {}
         self._tasks = Tasks()
+        self._turn = Turn(store, self._tasks)
         self._popularity = Popularity()
         self.leases = PageLeases(index=index, shelf=self._shelf, windows=windows, offline=offline)
         """How long what is held is the answer, and nobody is to be asked."""
@@ -245,7 +251,7 @@ class Catalog:
                 )
             return await self._answer(project, held, Outcome.STALE, collapsed=collapsed)
         try:
-            entry = flight.result()
+            entry, ours = flight.result()
         except UpstreamError as error:
             if held is None or held.absent:
                 raise
@@ -257,32 +263,39 @@ class Catalog:
             )
             return await self._answer(project, held, Outcome.STALE_IF_ERROR, collapsed=collapsed)
         return await self._answer(
-            project, entry, Outcome.REVALIDATED if held else Outcome.MISS, collapsed=collapsed
+            project,
+            entry,
+            Outcome.REVALIDATED if held else Outcome.MISS,
+            collapsed=collapsed or not ours,
         )
 
-    def _start(self, project: ProjectName, held: Entry | None, *, look: bool = False) -> asyncio.Task[Entry]:
+    def _start(self, project: ProjectName, held: Entry | None, *, look: bool = False) -> asyncio.Task[Told]:
         flight = self._tasks.start(self._refresh(project, held, look=look), name=f"page of {project}")
         self._flights[project] = flight
         flight.add_done_callback(lambda _: self._flights.pop(project, None))
         return flight
 
-    async def _refresh(self, project: ProjectName, held: Entry | None, *, look: bool = False) -> Entry:
+    async def _refresh(self, project: ProjectName, held: Entry | None, *, look: bool = False) -> Told:
         """Ask the mirrors and record what they say. Raises UpstreamError, having changed nothing but `asked_at`.
 
-        With `look`, memory held nothing, and the disk may: what another process has learned counts, too.
+        What another process has been told meanwhile is the answer. With `look`, memory held nothing, and the disk may.
         """
-        page = None
-        if look and (held := await self._shelf.entry(project)) is not None:
-            usable = self._assess(project, held)
-            if usable is Freshness.FRESH:
-                return held
-            held = None if usable is Freshness.GONE else held
-        if held is not None and held.page_digest is not None:
-            page = await self._shelf.page(held.page_digest)
-        try:
-            entry, page = await self._asker.ask(project, held, page)
-        except UpstreamError:
-            if held is not None:
-                self._shelf.note(project, msgspec.structs.replace(held, asked_at=self._clock()))
-            raise
-        return self._shelf.keep(project, entry, page)
+        began = self._clock()
+        async with self._turn.of(entry_key(self.index, project)):
+            if look or self._turn.shared:
+                latest = await self._shelf.entry(project)
+                if latest is not None and (held is None or latest.asked_at > held.asked_at):
+                    usable = self._assess(project, latest)
+                    if usable is Freshness.FRESH or latest.asked_at >= began:
+                        return latest, False
+                    held = None if usable is Freshness.GONE else latest
+            page = None
+            if held is not None and held.page_digest is not None:
+                page = await self._shelf.page(held.page_digest)
+            try:
+                entry, page = await self._asker.ask(project, held, page)
+            except UpstreamError:
+                if held is not None:
+                    self._shelf.note(project, msgspec.structs.replace(held, asked_at=self._clock()))
+                raise
+            return self._shelf.keep(project, entry, page), True

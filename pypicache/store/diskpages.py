@@ -178,6 +178,16 @@ class DiskPageStore:
         """See `SharedPages.others`."""
         return 0 if self._generations is None else self._generations.others(key)
 
+    def take(self, key: str) -> bool:
+        """See `SharedPages.take`."""
+        turns = None if self._generations is None else self._generations.turns
+        return turns is None or turns.take(key)
+
+    def give(self, key: str) -> None:
+        """See `SharedPages.give`."""
+        if self._generations is not None and self._generations.turns is not None:
+            self._generations.turns.give(key)
+
     def put(self, values: Mapping[str, bytes], expire: float | None = None) -> None:
         """Queue these; see `PageStore.put`."""
         lost = self._pending.lost

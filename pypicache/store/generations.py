@@ -2,8 +2,8 @@
 
 Each key falls into a row, each process has a column that only it writes, so no count is ever lost: a process adds one to its
 own when a value of that row has been stored, and looks at the others' sum to see whether what it remembers may have been
-overtaken. Two keys in a row cost a look at the disk, nothing else. It may not import anything of the package but errors
-and its own folder.
+overtaken. Two keys in a row cost a look at the disk, nothing else. The processes also take turns by it (`turns`). It may not
+import anything of the package but errors and its own folder.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from pypicache.store.turns import Turns
 
 ROWS = 1 << 14
 _WIDTH = 8
@@ -32,8 +34,11 @@ class Generations:
         self._path = path
         self._number = number
         self._count = count
+        self._fd = -1
         self._map: mmap.mmap | None = None
         self._cells: memoryview | None = None
+        self.turns: Turns | None = None
+        """Who asks a mirror for what; None when there is nobody to take turns with."""
 
     @staticmethod
     def make(path: Path, count: int) -> None:
@@ -49,12 +54,10 @@ class Generations:
     def __enter__(self) -> Self:
         """Alone, there is nobody to notice. Raises OSError."""
         if self._count > 1:
-            fd = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                self._map = mmap.mmap(fd, ROWS * self._count * _WIDTH)
-            finally:
-                os.close(fd)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._map = mmap.mmap(self._fd, ROWS * self._count * _WIDTH)
             self._cells = memoryview(self._map).cast("Q")
+            self.turns = Turns(self._fd)
         return self
 
     def __exit__(
@@ -63,7 +66,8 @@ class Generations:
         if self._cells is not None and self._map is not None:
             self._cells.release()
             self._map.close()
-        self._cells = None
+            os.close(self._fd)
+        self._cells = self.turns = None
 
     def others(self, key: str) -> int:
         """A number that changes whenever another process has stored something in the key's row."""

@@ -43,3 +43,11 @@ class SharedPages(PageStore, Protocol):
     def others(self, key: str) -> int:
         """A number that changes when another process has stored something there, and now and then when it hasn't."""
         ...
+
+    def take(self, key: str) -> bool:
+        """Have the turn to find out what belongs there, until `give`; False while another, of whatever process, has it."""
+        ...
+
+    def give(self, key: str) -> None:
+        """Let the next one have it."""
+        ...
