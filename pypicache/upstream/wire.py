@@ -34,6 +34,7 @@ from pypicache.rules.retry import retry_after
 from pypicache.upstream.egress import Egress, Via, from_netrc, tls
 from pypicache.upstream.faults import FAULTS, BadLink, ForbiddenAddress, refusal, translate
 from pypicache.upstream.guard import Guard, SocketFactory, plain_socket
+from pypicache.upstream.kept import keep
 from pypicache.upstream.meter import Lane, Meter
 from pypicache.upstream.resolver import FOREIGN, Resolver
 
@@ -241,13 +242,15 @@ class Wire:
             "keepalive_timeout": KEEPALIVE,
         }
         if socks is not None:
-            connector = socks.connector(**settings)
+            connector = keep(socks.connector(**settings))
         else:
-            connector = aiohttp.TCPConnector(
-                **settings,
-                resolver=resolver,
-                ttl_dns_cache=DNS_TTL,
-                socket_factory=socket_factory,
+            connector = keep(
+                aiohttp.TCPConnector(
+                    **settings,
+                    resolver=resolver,
+                    ttl_dns_cache=DNS_TTL,
+                    socket_factory=socket_factory,
+                )
             )
         timeout = aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=self._connect_timeout, sock_read=self.read_timeout

@@ -8,10 +8,14 @@ import pytest
 
 from pypicache.errors import FileNotFound, UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from pypicache.upstream.files import SLOW_FOR, FileBody
+from pypicache.upstream.source import Body
 from pypicache.upstream.wire import LIMITS
 from tests.clock import ManualClock
+from tests.origin import Drip, Origin
+from tests.origin_pages import default_path
 from tests.upstream.making import JSON, SHA, WHEEL, drain, file, only_copy, open_client, page
 from tests.upstream.raw import Answer, RawServer, reply
+from tests.wheels import Artifact, artifact, wheel
 
 TARGET = f"/files/{WHEEL}"
 PAGE = "/simple/demo/"
@@ -313,3 +317,24 @@ async def test_finished_body_gives_its_connection_back(server: RawServer) -> Non
         for _ in range(3):
             await drain(await only_copy(client, file(server.url + TARGET)).open())
     assert server.connections == 1
+
+
+async def test_a_connection_that_is_kept_is_not_late_while_nobody_asks(origin: Origin) -> None:
+    """Although the end of a body came before it was wanted, the limit for silence doesn't run on in the pool."""
+    # Whose end comes while reading pauses depends on the pieces that the kernel makes; of so many sizes, some's do.
+    large = [wheel("large", f"{number}.0", size=530_000 + number * 20_000) for number in range(12)]
+    slow = artifact("slow", "1.0", "slow-1.0.tar.gz", bytes(60))
+    for item in (*large, slow):
+        origin.add(item)
+    origin.script(slow.filename, Drip(100), repeat=True)
+    async with open_client(origin.simple, read_timeout=0.4) as client:
+
+        async def opened(item: Artifact) -> Body:
+            wanted = file(origin.url + default_path(item), sha256=item.sha256, size=len(item.data))
+            return await only_copy(client, wanted).open()
+
+        for _ in range(2):
+            bodies = await asyncio.gather(*map(opened, large))
+            await drain(await opened(slow))  # meanwhile all of it has come
+            assert await asyncio.gather(*map(drain, bodies)) == [item.data for item in large]
+            await drain(await opened(slow))  # and here nobody asks on those connections
