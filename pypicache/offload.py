@@ -5,7 +5,7 @@ pages gave lags of 16 to 158 ms with parsing threads, 8 with a process. So work 
 helper process, started on demand and ended when idle; smaller work to one thread; a trifle is done at once.
 
 Functions that go to the helper are module-level and pure, their arguments and results bytes or small values.
-This module imports nothing of the package.
+This module imports nothing of the package but the heap's settings.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
+
+from pypicache import heap
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +35,14 @@ THREAD = 1 << 20
 IDLE = 60.0
 """Seconds without work after which the helper process ends."""
 
+TIDY = 5.0
+"""Seconds after a piece of work until the heap is told to give back what it left; once for all that comes meanwhile."""
 
-def _ignore_interrupts() -> None:
-    """The daemon decides when its helper ends, not the terminal's Ctrl-C."""
+
+def _begin() -> None:
+    """In the helper: the daemon decides when it ends, not the terminal's Ctrl-C, and big pages leave nothing behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heap.settle()
 
 
 class Offload:
@@ -50,6 +56,7 @@ class Offload:
         self._process: asyncio.Future[ProcessPoolExecutor] | None = None
         self._busy = 0
         self._ending: asyncio.TimerHandle | None = None
+        self._tidying: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,6 +65,8 @@ class Offload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_process()
+        if self._tidying is not None:
+            self._tidying.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -70,6 +79,8 @@ class Offload:
         if weight <= self._inline:
             return work(*args, **kwargs)
         loop = asyncio.get_running_loop()
+        if self._tidying is None:
+            self._tidying = loop.call_later(TIDY, self._tidy)
         if weight <= self._thread_limit:
             return await loop.run_in_executor(self._thread, _call, work, args, kwargs)
         try:
@@ -91,7 +102,7 @@ class Offload:
         try:
             pool = await asyncio.shield(self._helper())
             try:
-                future = loop.run_in_executor(pool, _call, work, args, kwargs)
+                future = loop.run_in_executor(pool, _help, work, args, kwargs)
             except RuntimeError as error:  # somebody found it dead meanwhile
                 raise BrokenExecutor("the helper process has ended") from error
             return await future
@@ -99,6 +110,10 @@ class Offload:
             self._busy -= 1
             if not self._busy:
                 self._ending = asyncio.get_running_loop().call_later(self._idle, self._end_process)
+
+    def _tidy(self) -> None:
+        self._tidying = None
+        asyncio.get_running_loop().run_in_executor(self._thread, heap.trim)
 
     def _helper(self) -> asyncio.Future[ProcessPoolExecutor]:
         """The helper process, when it has been started."""
@@ -117,10 +132,8 @@ class Offload:
 
 def _start() -> ProcessPoolExecutor:
     """A pool of one process, started. In a thread: its locks start a process of their own at once, which takes 20 ms."""
-    pool = ProcessPoolExecutor(
-        1, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
-    )
-    pool.submit(_ignore_interrupts)  # the pool starts its process at the first piece of work
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+    pool.submit(_begin)  # the pool starts its process at the first piece of work
     return pool
 
 
@@ -131,3 +144,11 @@ def _shut_down(started: asyncio.Future[ProcessPoolExecutor]) -> None:
 
 def _call(work: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
     return work(*args, **kwargs)
+
+
+def _help(work: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
+    """In the helper, whose pages are all big."""
+    try:
+        return work(*args, **kwargs)
+    finally:
+        heap.trim()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from pypicache.config import schema
@@ -31,6 +31,7 @@ from pypicache.index.reader import Stored
 from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
+from pypicache.index.shelf import PAGES
 from pypicache.index.sidecars import Sidecars
 from pypicache.offload import Offload
 from pypicache.rules.freshness import Windows
@@ -65,6 +66,8 @@ class Shared:
     renderings: ByteLRU[str, Rendering]
     observer: Observer
     ahead: Ahead
+    held: ByteLRU[str, bytes] = field(default_factory=lambda: ByteLRU(PAGES))
+    """Pages and documents in memory, by digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +115,7 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
             observer=observer,
             offload=shared.offload,
             offline=settings.offline,
+            pages=shared.held,
         )
         explains = Explainer(
             catalog=catalog,
@@ -158,6 +162,7 @@ async def wire(settings: schema.Index, shared: Shared) -> Wired:
                 clock=clock,
                 observer=observer,
                 offline=settings.offline,
+                pages=shared.held,
             )
         )
         lists = await stack.enter_async_context(

@@ -18,7 +18,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from pypicache import __version__
+from pypicache import __version__, heap
 from pypicache.config import schema
 from pypicache.logs import Logs
 from pypicache.notify import Notifier
@@ -54,6 +54,7 @@ async def work(
     `place` is which of how many workers it is; they all go by `name` in Via; alone, it has a name of its own.
     """
     processes = place[1]
+    heap.settle()
     async with AsyncExitStack() as stack:
         logs = Logs(config.log, sink, orders.reopen)
         await stack.enter_async_context(logs.open())

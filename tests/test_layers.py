@@ -17,7 +17,8 @@ MAY = {
     "__init__": set(),
     "errors": set(),
     "events": set(),
-    "offload": set(),
+    "heap": set(),
+    "offload": {"heap"},
     # What a request has come through travels from the edge to the wire, past everything between.
     "hops": set(),
     "log": {"errors", "events"},
@@ -70,6 +71,7 @@ MAY = {
     "orders": set(),
     "sockets": {"config", "errors"},
     "worker": {
+        "heap",
         "siblings",
         "service",
         "tending",

@@ -21,9 +21,10 @@ import msgspec
 from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.events import Observer, PageServedStale
 from pypicache.index.entry import Entry, Outcome, Page, Standing
+from pypicache.index.lru import ByteLRU
 from pypicache.index.page_lease import PageLeases
 from pypicache.index.popularity import Popularity
-from pypicache.index.shelf import PAGES, Shelf, entry_key
+from pypicache.index.shelf import Shelf, entry_key
 from pypicache.index.tasks import Tasks
 from pypicache.index.turn import Turn
 from pypicache.rules import freshness
@@ -50,7 +51,7 @@ class Asker(Protocol):
 
 
 class Catalog:
-    """The pages of one index. Use as an async context manager. `memory`: bytes of pages held there, beside the store."""
+    """The pages of one index. Use as an async context manager. `pages`: those that memory holds, by digest; may be shared."""
 
     def __init__(
         self,
@@ -62,11 +63,11 @@ class Catalog:
         clock: Callable[[], float],
         observer: Observer,
         offline: bool = False,
-        memory: int = PAGES,
+        pages: ByteLRU[str, bytes] | None = None,
     ) -> None:
         self.index = index
         self._asker = asker
-        self._shelf = Shelf(index=index, store=store, memory=memory)
+        self._shelf = Shelf(index=index, store=store, pages=pages)
         self._windows = windows
         self._clock = clock
         self._observer = observer

@@ -45,9 +45,6 @@ RETRY = 60.0
 FORMAT = "1"
 """Part of every ETag; raise it when a rendering changes."""
 
-DOCUMENTS = 8 << 20
-"""Bytes of mirrors' documents held in memory."""
-
 _REMEMBERED = 256 << 10
 
 
@@ -101,7 +98,7 @@ class Documents:
 
 
 class Legacy:
-    """The legacy JSON of one index. Use as an async context manager. `renderings` may be shared with pages."""
+    """The legacy JSON of one index. Use as an async context manager. `renderings`, and `pages`, may be shared with pages."""
 
     def __init__(
         self,
@@ -115,6 +112,7 @@ class Legacy:
         clock: Callable[[], float],
         observer: Observer,
         offline: bool = False,
+        pages: ByteLRU[str, bytes] | None = None,
         within: float = WITHIN,
     ) -> None:
         self._index = index
@@ -127,7 +125,7 @@ class Legacy:
             clock=clock,
             observer=observer,
             offline=offline,
-            memory=DOCUMENTS,
+            pages=pages,
         )
         self._renderings = renderings
         self._offload = offload

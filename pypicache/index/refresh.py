@@ -17,6 +17,7 @@ from pypicache.errors import ProjectNotFound, UpstreamError
 from pypicache.events import DigestChanged, Observer, PageRefreshed, Withdrawn
 from pypicache.index.catalog import Catalog
 from pypicache.index.entry import Entry
+from pypicache.index.lru import ByteLRU
 from pypicache.index.merging import Settled, Told, renew, review
 from pypicache.index.shelf import digest_of
 from pypicache.offload import Offload
@@ -251,6 +252,7 @@ def page_catalog(
     observer: Observer,
     offload: Offload,
     offline: bool = False,
+    pages: ByteLRU[str, bytes] | None = None,
 ) -> Catalog:
     """A catalog of pages whose mirrors are asked as described above."""
     asker = Refresher(
@@ -264,4 +266,5 @@ def page_catalog(
         clock=clock,
         observer=observer,
         offline=offline,
+        pages=pages,
     )

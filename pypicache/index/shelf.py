@@ -19,8 +19,8 @@ from pypicache.store.pages import PageStore, SharedPages
 ENTRIES = 4 << 20
 """Bytes of entries held in memory."""
 
-PAGES = 48 << 20
-"""Bytes of pages held in memory."""
+PAGES = 12 << 20
+"""Bytes of pages held in memory, unless told: what is asked for again and again is answered from renderings, without them."""
 
 
 HASH_INLINE = 256 << 10
@@ -39,9 +39,9 @@ def _sha256(page: bytes) -> str:
 
 
 class Shelf:
-    """The entries and pages of the index called `index`; `memory` bounds the bytes of pages held in memory."""
+    """The entries and pages of the index called `index`; `pages`, by digest, may be shared with others."""
 
-    def __init__(self, *, index: str, store: PageStore, memory: int = PAGES) -> None:
+    def __init__(self, *, index: str, store: PageStore, pages: ByteLRU[str, bytes] | None = None) -> None:
         self._index = index
         self._store = store
         self._entries: ByteLRU[ProjectName, Entry] = ByteLRU(ENTRIES)
@@ -51,7 +51,7 @@ class Shelf:
         """What memory knows of the project's page; None when it knows nothing."""
         self.peek = self._entries.peek if self._others is None else self._if_current
         """The same, without counting as a use where that takes time."""
-        self._pages: ByteLRU[str, bytes] = ByteLRU(memory)
+        self._pages: ByteLRU[str, bytes] = ByteLRU(PAGES) if pages is None else pages
 
     async def entry(self, project: ProjectName) -> Entry | None:
         """What is known of the project's page; None when nothing is."""

@@ -37,7 +37,7 @@ SETTINGS = {
     "eviction_policy": "least-recently-stored",  # by use would make each get a write
     "cull_limit": 16,
     "sqlite_auto_vacuum": 1,  # the size that culling goes by is the file's: it has to shrink
-    "sqlite_cache_size": 2048,
+    "sqlite_cache_size": 512,  # pages of 4 kB, for each thread: values are large, and the system caches the file anyway
     "sqlite_journal_mode": "wal",
     "sqlite_journal_size_limit": 16 << 20,
     "sqlite_mmap_size": 0,  # a mapped file that somebody truncates kills the process (SIGBUS)
