@@ -20,6 +20,12 @@ PAGES = {"small": 10, "page": 210, "large": 4_250, "huge": 15_000}
 WHEELS = {"wheel-20k": 20_000, "wheel-126k": 126_000, "wheel-12m": 12 << 20, "wheel-200m": 200 << 20}
 """Projects of one wheel, and its size in bytes."""
 
+COLD_PAGES = {"cold-page": 210, "cold-large": 4_250, "cold-huge": 15_000}
+"""Projects that are asked for once, with a number behind."""
+
+COLD_WHEEL = "cold-wheel"
+"""The same, of one wheel of 12 MB."""
+
 SET = 184
 """Packages of the set that is installed."""
 
@@ -38,13 +44,17 @@ class Corpus:
         return "/" + str(page["files"][0]["url"]).removeprefix("../../")
 
 
-def make(folder: Path, *, large: bool) -> Corpus:
-    """Write the corpus; without `large`, without the wheel of 200 MB."""
+def make(folder: Path, *, large: bool, cold: int = 0) -> Corpus:
+    """Write the corpus; without `large`, without the wheel of 200 MB. `cold`: how many of each thing to ask for once."""
     for name, files in PAGES.items():
         _page(folder, name, big_page(name, files))
     for name, size in WHEELS.items():
         if large or size < (100 << 20):
             _wheel(folder, wheel(name, "1.0", size=size))
+    for number in range(cold):
+        for name, files in COLD_PAGES.items():
+            _page(folder, f"{name}-{number}", big_page(f"{name}-{number}", files))
+        _wheel(folder, wheel(f"{COLD_WHEEL}-{number}", "1.0", size=WHEELS["wheel-12m"]))
     packages = tuple(package_set())
     for item in packages:
         _wheel(folder, item)

@@ -1,4 +1,4 @@
-"""Real uv installs a set of packages through each server, with no cache of its own: what all of it is for."""
+"""Real uv and pip install a set of packages through each server, with no cache of their own: what all of it is for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.corpus import package_set
 from tests.bench.peers import Peer, pypicache
-from tests.installers import uv_install
+from tests.installers import pip_install, uv_install
 from tests.origin import Origin
 from tests.origin_faults import Both, Delay, Rate
 
@@ -22,14 +22,17 @@ SLOW = 4_000_000
 """Bytes a second that the far origin gives a connection."""
 
 
-def install(folder: Path, index_url: str) -> float:
-    """Seconds that uv takes for the set. `folder` is in memory: it isn't the disk that is measured."""
-    target, cache = folder / "target", folder / "uv"
+INSTALLERS = {"uv": uv_install, "pip": pip_install}
+
+
+def install(folder: Path, index_url: str, installer: str = "uv") -> float:
+    """Seconds that it takes for the set. `folder` is in memory: it isn't the disk that is measured."""
+    target, cache = folder / "target", folder / "cache"
     began = time.monotonic()
-    uv_install(target, "dep-0", index_url=index_url, cache=cache).check()
+    INSTALLERS[installer](target, "dep-0", index_url=index_url, cache=cache).check()
     seconds = time.monotonic() - began
     shutil.rmtree(target)
-    shutil.rmtree(cache)
+    shutil.rmtree(cache, ignore_errors=True)  # pip makes none for what it may not keep
     return seconds
 
 
@@ -41,13 +44,13 @@ def memory() -> Iterator[Path]:
         yield Path(folder)
 
 
-def warm(peers: Sequence[Peer], rounds: int) -> Mapping[str, list[float]]:
+def warm(peers: Sequence[Peer], rounds: int, installer: str) -> Mapping[str, list[float]]:
     """Seconds of each round by server, everything in its cache. The order alternates."""
     found: dict[str, list[float]] = {peer.name: [] for peer in peers}
     with memory() as folder:
         for number in range(-1, rounds):
             for peer in peers if number % 2 else reversed(peers):
-                seconds = install(folder, peer.simple)
+                seconds = install(folder, peer.simple, installer)
                 if number >= 0:
                     found[peer.name].append(seconds)
     return found

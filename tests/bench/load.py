@@ -5,6 +5,7 @@ Only ratios between servers of one run mean anything: these machines are shared 
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -46,8 +47,16 @@ def wrk_path() -> str:
 
 
 def measure(peer: Peer, url: str, headers: Mapping[str, str], *, seconds: float, connections: int) -> Sample:
-    """Ask `url` of the peer for so many seconds over so many connections. A wrong answer fails the run."""
-    command = [wrk_path(), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "20s"]
+    """Ask `url` of the peer for so many seconds (whole ones: wrk knows no others) over so many connections. A wrong answer fails the run."""
+    command = [
+        wrk_path(),
+        "-t1",
+        f"-c{connections}",
+        f"-d{math.ceil(seconds)}s",
+        "--latency",
+        "--timeout",
+        "20s",
+    ]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     before = peer.cpu()

@@ -82,10 +82,18 @@ class Peer:
     pids: Callable[[], list[int]]
     file_root: str = ""
     """What a file's path from the root of the corpus follows here; empty: its link on the page is followed."""
+    limit: str = "nginx static"
+    """The server of as many processes that it is compared with."""
+    metrics: str = ""
+    """Where it tells how late its event loop is; empty: nowhere."""
 
     def cpu(self) -> float:
         """Seconds of processor time used so far, by all its processes."""
-        return sum(_cpu_of(pid) for pid in self.pids())
+        return sum(self.cpus().values())
+
+    def cpus(self) -> dict[int, float]:
+        """The same, by process."""
+        return {pid: _cpu_of(pid) for pid in self.pids()}
 
     def rss(self) -> int:
         """Resident bytes of all its processes; what they share counts in each."""
@@ -121,7 +129,7 @@ def nginx_static(folder: Path, root: Path, *, workers: int, name: str = "nginx s
     port = free_port()
     http = _STATIC.format(port=port, root=root, json=JSON_TYPE)
     with Nginx(folder, http, port, workers=workers) as server:
-        yield Peer(name, f"{server.url}/simple/", lambda: _family(server.pid), server.url)
+        yield Peer(name, f"{server.url}/simple/", lambda: _family(server.pid), server.url, limit=name)
 
 
 @contextmanager
@@ -135,7 +143,9 @@ def nginx_cache(folder: Path, origin: Peer, *, workers: int) -> Iterator[Peer]:
 
 
 @contextmanager
-def pypicache(folder: Path, origin: str, *, workers: int) -> Iterator[Peer]:
+def pypicache(
+    folder: Path, origin: str, *, workers: int, name: str = "pypicache", limit: str = "nginx static"
+) -> Iterator[Peer]:
     """As it is shipped, with its access log and its metrics."""
     server: dict[str, object] = {"workers": workers} if workers > 1 else {}
     config = {
@@ -150,7 +160,13 @@ def pypicache(folder: Path, origin: str, *, workers: int) -> Iterator[Peer]:
         running.write_config()
         running.send(signal.SIGHUP)
         until((folder / "log").exists)
-        yield Peer("pypicache", running.simple, lambda: _family(running.pid))
+        yield Peer(
+            name,
+            running.simple,
+            lambda: _family(running.pid),
+            limit=limit,
+            metrics=f"{running.url}/metrics",
+        )
     finally:
         running.close()
 

@@ -24,6 +24,8 @@ class Row:
     goal: float | None
     """The share of the limit's rate that pypicache is to reach."""
     samples: dict[str, list[Sample]] = field(default_factory=dict)
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """Whom each server is compared with; without a word, `LIMIT`."""
 
     def rate(self, peer: str) -> float:
         """The median of the requests a second."""
@@ -31,8 +33,12 @@ class Row:
 
     def share(self, peer: str) -> float:
         """The median of each round's ratio to the limit."""
-        pairs = zip(self.samples[peer], self.samples[LIMIT], strict=True)
+        pairs = zip(self.samples[peer], self.samples[self.limit(peer)], strict=True)
         return statistics.median(one.rate / limit.rate for one, limit in pairs)
+
+    def limit(self, peer: str) -> str:
+        """The server that it is compared with."""
+        return self.limits.get(peer, LIMIT)
 
     def cpu(self, peer: str) -> float:
         """The median of the processor seconds for a request."""
@@ -41,9 +47,13 @@ class Row:
 
 def show(rows: Sequence[Row], console: Console) -> None:
     """A table: a line for each question and server."""
-    table = Table(title="hot answers, medians; share: of nginx static in the same round")
+    table = Table(
+        title="hot answers, medians; share: of nginx static with as many processes in the same round"
+    )
     for column in ("", "server", "requests/s", "share", "goal", "CPU µs", "of nginx's", "p99 ms"):
-        table.add_column(column, justify="left" if column in {"", "server"} else "right")
+        table.add_column(
+            column, justify="left" if column in {"", "server"} else "right", no_wrap=column == "server"
+        )
     for row in rows:
         for place, (peer, samples) in enumerate(row.samples.items()):
             table.add_row(
@@ -51,28 +61,35 @@ def show(rows: Sequence[Row], console: Console) -> None:
                 peer,
                 f"{row.rate(peer):,.0f}",
                 f"{row.share(peer):.2f}",
-                f"{row.goal:.2f}" if row.goal and peer == "pypicache" else "",
+                f"{row.goal:.2f}" if row.goal and peer.startswith("pypicache") else "",
                 f"{row.cpu(peer) * 1e6:,.1f}",
-                f"{row.cpu(peer) / row.cpu(LIMIT):.2f}",
+                f"{row.cpu(peer) / row.cpu(row.limit(peer)):.2f}",
                 f"{statistics.median(sample.p99 for sample in samples) * 1e3:.1f}",
                 end_section=place == len(row.samples) - 1,
             )
     console.print(table)
 
 
-def show_installs(title: str, found: Mapping[str, Sequence[float]], base: str, console: Console) -> None:
-    """A table of installations: medians, and the median of each round's ratio to `base`."""
+def show_installs(
+    title: str,
+    found: Mapping[str, Sequence[float]],
+    base: str,
+    console: Console,
+    limits: Mapping[str, str] | None = None,
+) -> None:
+    """A table of installations: medians, and the median of each round's ratio to `base`, or to what `limits` names."""
     table = Table(title=title)
     for column in ("", "seconds", f"of {base}"):
         table.add_column(column, justify="right" if column else "left")
     for name, seconds in found.items():
-        ratios = [one / other for one, other in zip(seconds, found[base], strict=True)]
+        limit = found[(limits or {}).get(name, base)]
+        ratios = [one / other for one, other in zip(seconds, limit, strict=True)]
         table.add_row(name, f"{statistics.median(seconds):.2f}", f"{statistics.median(ratios):.2f}")
     console.print(table)
 
 
-def as_json(rows: Sequence[Row], installs: Mapping[str, Mapping[str, Sequence[float]]]) -> object:
-    """Everything that was measured, for programs."""
+def as_json(rows: Sequence[Row], **others: object) -> object:
+    """Everything that was measured, for programs; `others` as they are."""
     return {
         "hot": [
             {
@@ -82,6 +99,7 @@ def as_json(rows: Sequence[Row], installs: Mapping[str, Mapping[str, Sequence[fl
                     peer: {
                         "rate": row.rate(peer),
                         "share": row.share(peer),
+                        "compared_with": row.limit(peer),
                         "cpu": row.cpu(peer),
                         "rounds": [sample.rate for sample in samples],
                     }
@@ -90,7 +108,7 @@ def as_json(rows: Sequence[Row], installs: Mapping[str, Mapping[str, Sequence[fl
             }
             for row in rows
         ],
-        "installs": installs,
+        **others,
     }
 
 
@@ -108,7 +126,7 @@ def picture(rows: Sequence[Row], caption: str) -> str:
     y = 30
     for title, peer, share, rate in bars:
         length = max(1.0, min(1.3, share) * 330)
-        kind = "own" if peer == "pypicache" else "other"
+        kind = "own" if peer.startswith("pypicache") else "other"
         lines += [
             f'<text x="4" y="{y + 11}">{escape(title)}</text><text x="190" y="{y + 11}">{escape(peer)}</text>',
             f'<rect class="{kind}" x="280" y="{y}" width="{length:.1f}" height="14" rx="2"/>',
