@@ -138,7 +138,7 @@ def test_two_workers_ask_for_one_page_once(daemon: Daemons, origin: Origin) -> N
     """Promise 2 with workers: one question at a time for a page, cold, absent and grown old."""
     origin.add(wheel("alpha", "1.0"))
     origin.script(lambda _: True, Delay(0.3), repeat=True)
-    running = daemon(config_for(origin, index={"ttl": "2s", "patience": "5s"}, **TWO))
+    running = daemon(config_for(origin, index={"ttl": "1s", "patience": "5s"}, **TWO))
     assert len(both(running)) == 2
     ((status, body),) = fetched(f"{running.simple}alpha/")
     assert (status, b"alpha-1.0" in body) == (200, True)
@@ -149,6 +149,7 @@ def test_two_workers_ask_for_one_page_once(daemon: Daemons, origin: Origin) -> N
     asked = origin.count("/simple/alpha/")
     assert len(fetched(f"{running.simple}alpha/")) == 1
     assert origin.count("/simple/alpha/") <= asked + 1
+    assert running.stop() == 0
 
 
 def question_in_one(running: Daemon, origin: Origin) -> list[http.client.HTTPConnection]:
@@ -174,6 +175,7 @@ def test_a_worker_that_is_killed_in_a_question_leaves_it_to_the_other(
     assert origin.count("/simple/alpha/") == 2
     for connection in connections:
         connection.close()
+    assert running.stop() == 0
 
 
 @pytest.mark.soak
@@ -219,7 +221,7 @@ def connected(running: Daemon, number: int) -> http.client.HTTPConnection:
         connection.getresponse().read()
         port = connection.sock.getsockname()[1]
         peers = psutil.Process(pids(running)[number]).net_connections()
-        if any(each.raddr and each.raddr.port == port for each in peers):
+        if port in {each.raddr.port for each in peers if len(each.raddr)}:
             return connection
         connection.close()
 
@@ -273,6 +275,7 @@ def test_status_is_that_of_all_workers_whichever_is_asked(daemon: Daemons, origi
     shown = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
     assert ", 2 workers" in shown
     assert re.search(r"requests +53, 0 failed", shown)
+    assert running.stop() == 0
 
 
 def test_a_worker_that_does_not_answer_is_named_and_left_out(daemon: Daemons, origin: Origin) -> None:
@@ -290,6 +293,7 @@ def test_a_worker_that_does_not_answer_is_named_and_left_out(daemon: Daemons, or
     assert [(each["number"], each["answers"]) for each in workers] == [(1, True), (2, False)]
     assert "<strong>Worker 2 doesn" in page
     assert "pypicache_requests_total" in metrics
+    assert running.stop() == 0
 
 
 def test_all_workers_drain(daemon: Daemons, origin: Origin) -> None:
