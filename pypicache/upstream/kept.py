@@ -26,5 +26,5 @@ class _Handler(ResponseHandler):
 
 def keep(connector: aiohttp.TCPConnector) -> aiohttp.TCPConnector:
     """The connector, whose connections are from now on such ones."""
-    connector._factory = partial(_Handler, loop=asyncio.get_running_loop())  # noqa: SLF001 # type: ignore[assignment] - it takes none
+    connector._factory = partial(_Handler, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001 - it takes none
     return connector

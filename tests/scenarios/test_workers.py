@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import http.client
+import io
 import json
 import re
 import shutil
@@ -17,7 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from rich.console import Console
 
+from pypicache.commands.showing import show
 from pypicache.rules.restarts import delay
 from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
@@ -128,10 +131,12 @@ def test_what_one_worker_learns_of_a_page_the_other_serves(daemon: Daemons, orig
     assert running.stop() == 0
 
 
-def fetched(url: str, clients: int = 20) -> set[tuple[int, bytes]]:
-    """What so many clients get at the same time."""
+def fetched(url: str, clients: int = 20) -> tuple[set[tuple[int, bytes]], list[str]]:
+    """What so many clients get at the same time, and how each came by it."""
     with ThreadPoolExecutor(clients) as pool:
-        return {(each.status, each.body) for each in pool.map(lambda _: get(url), range(clients))}
+        answers = list(pool.map(lambda _: get(url), range(clients)))
+    ways = [each.headers.get("cache-status", "") for each in answers]
+    return {(each.status, each.body) for each in answers}, ways
 
 
 def test_two_workers_ask_for_one_page_once(daemon: Daemons, origin: Origin) -> None:
@@ -140,14 +145,15 @@ def test_two_workers_ask_for_one_page_once(daemon: Daemons, origin: Origin) -> N
     origin.script(lambda _: True, Delay(0.3), repeat=True)
     running = daemon(config_for(origin, index={"ttl": "1s", "patience": "5s"}, **TWO))
     assert len(both(running)) == 2
-    ((status, body),) = fetched(f"{running.simple}alpha/")
+    ((status, body),), ways = fetched(f"{running.simple}alpha/")
     assert (status, b"alpha-1.0" in body) == (200, True)
-    ((status, _),) = fetched(f"{running.simple}nothing/")
+    assert len([way for way in ways if "fwd=miss" in way and "collapsed" not in way]) == 1, ways
+    ((status, _),), _ = fetched(f"{running.simple}nothing/")
     assert status == 404
     assert [origin.count(f"/simple/{name}/") for name in ("alpha", "nothing")] == [1, 1]
     until(lambda: "hit" not in get(f"{running.simple}alpha/").headers["cache-status"])
     asked = origin.count("/simple/alpha/")
-    assert len(fetched(f"{running.simple}alpha/")) == 1
+    assert len(fetched(f"{running.simple}alpha/")[0]) == 1
     assert origin.count("/simple/alpha/") <= asked + 1
     assert running.stop() == 0
 
@@ -285,13 +291,16 @@ def test_a_worker_that_does_not_answer_is_named_and_left_out(daemon: Daemons, or
     hanging = psutil.Process(pids(running)[2])
     hanging.suspend()
     try:
-        workers = json.loads(asked(connection, "/-/status"))["workers"]
+        said = json.loads(asked(connection, "/-/status"))
         page, metrics = asked(connection, "/"), asked(connection, "/metrics")
     finally:
         hanging.resume()
         connection.close()
-    assert [(each["number"], each["answers"]) for each in workers] == [(1, True), (2, False)]
+    assert [(each["number"], each["answers"]) for each in said["workers"]] == [(1, True), (2, False)]
     assert "<strong>Worker 2 doesn" in page
+    console = Console(file=io.StringIO(), width=200)
+    show(said, console)
+    assert "worker 2 doesn't answer" in console.file.getvalue()  # type: ignore[attr-defined]
     assert "pypicache_requests_total" in metrics
     assert running.stop() == 0
 
