@@ -113,13 +113,10 @@ class Catalog:
     async def held(self, project: ProjectName) -> Page | None:
         """The page as it is held, whatever its age, without asking anyone; None when there is none or the project is gone."""
         entry = await self._shelf.entry(project)
-        if (
-            entry is None
-            or entry.page_digest is None
-            or (data := await self._shelf.page(entry.page_digest)) is None
-        ):
+        if entry is None or entry.page_digest is None:
             return None
-        return self._page(project, entry, data, Outcome.HIT)
+        data = await self._shelf.page(entry.page_digest)
+        return None if data is None else self._page(project, entry, data, Outcome.HIT)
 
     async def known(self, project: ProjectName) -> tuple[Entry | None, Freshness]:
         """What is known of the project's page, and what would be done with it now; nobody is asked."""

@@ -77,6 +77,7 @@ class Index:
         self._locator = Locator(index=name, catalog=catalog, offload=offload, remember=self._notes.keep)
         leases = LinkLeases(notes=self._notes, locator=self._locator, facts=facts, library=library)
         self.link_lease = leases.of
+        self.denial = catalog.leases.of_denial
 
     async def __aenter__(self) -> Self:
         await self._catalog.__aenter__()
@@ -139,10 +140,6 @@ class Index:
         if lease is None or learned is None or learned.data != page.facts:
             return None
         return lease & self._facts.lease(page.project, learned)
-
-    def denial(self, project: ProjectName, *, revalidate: bool = False) -> Lease | None:
-        """How long the same request is told that there is no such project; see `Serving.denial`."""
-        return self._catalog.leases.of_denial(project, revalidate=revalidate)
 
     # Files
 
