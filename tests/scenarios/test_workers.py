@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import http.client
 import io
 import json
+import os
 import re
 import shutil
 import signal
