@@ -57,15 +57,18 @@ class Shelf:
         """What is known of the project's page; None when nothing is."""
         entry = self.at_hand(project)
         seen = self._others(self._key(project)) if self._others is not None else 0
-        if entry is None and (data := await self._store.get(self._key(project))) is not None:
-            try:
-                entry = msgspec.msgpack.decode(data, type=Entry)
-            except msgspec.MsgspecError:
-                return None  # written by another version, or damaged: the mirrors know
-            # A question that was answered meanwhile knows better than the disk.
-            entry = self._entries.get(project) or entry
-            self._entries.put(project, entry, _weight(data))
-            self._see(project, seen)
+        if entry is not None:
+            return entry
+        data = await self._store.get(self._key(project))
+        # A question that was answered meanwhile knows better than the disk.
+        if (known := self._entries.get(project)) is not None or data is None:
+            return known
+        try:
+            entry = msgspec.msgpack.decode(data, type=Entry)
+        except msgspec.MsgspecError:
+            return None  # written by another version, or damaged: the mirrors know
+        self._entries.put(project, entry, _weight(data))
+        self._see(project, seen)
         return entry
 
     async def page(self, digest: str) -> bytes | None:

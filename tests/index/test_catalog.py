@@ -79,6 +79,48 @@ async def test_a_page_is_asked_for_once_and_then_held(make: Make, source: FakeSo
     assert len(source.asked) == 1
 
 
+class SlowPages(DictPages):
+    """A disk that takes its time over the second question, which finds nothing; `reached` tells that it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def get(self, key: str) -> bytes | None:
+        self.asked += 1
+        if self.asked == 2:
+            self.reached.set()
+            await self.go_on.wait()
+            return None
+        return await super().get(key)
+
+
+async def test_a_page_that_comes_while_the_disk_is_asked_is_not_asked_for_again(
+    source: FakeSource, clock: ManualClock
+) -> None:
+    slow = SlowPages()
+    async with page_catalog(
+        index="root/pypi",
+        source=source,
+        store=slow,
+        windows=WINDOWS,
+        clock=clock,
+        observer=Recorder(),
+        offload=Offload(),
+    ) as catalog:
+        source.gate = asyncio.Event()
+        first = asyncio.ensure_future(catalog.page(NAME))
+        await source.reached.wait()
+        second = asyncio.ensure_future(catalog.page(NAME))
+        await slow.reached.wait()
+        source.gate.set()
+        assert (await first).outcome is Outcome.MISS
+        slow.go_on.set()
+        assert (await second).outcome is Outcome.HIT
+    assert len(source.asked) == 1
+
+
 async def test_concurrent_requests_share_one_question(make: Make, source: FakeSource) -> None:
     catalog = make()
     source.gate = asyncio.Event()
