@@ -39,7 +39,9 @@ from typing import ClassVar
 
 def one_line(text: str, limit: int = 300) -> str:
     """Hostile text made fit for a log line or an error body: printable, one line, at most `limit` characters."""
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: limit + 1])
+    clean = text[: limit + 1]
+    if not clean.isprintable():
+        clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in clean)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 

@@ -7,6 +7,7 @@ first. Nothing here knows of URLs or pages.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -31,6 +32,7 @@ _PLATFORM = re.compile(
     re.IGNORECASE,
 )
 _VERSION_LIKE = re.compile(r"v?[0-9][A-Za-z0-9.!+_-]*", re.IGNORECASE)
+_SEPARATORS = str.maketrans("_.", "--")
 _DOTTED = re.compile(r"[0-9]+\.[0-9.]*")
 
 
@@ -39,6 +41,7 @@ def is_distribution(filename: str) -> bool:
     return _SUFFIX.search(filename) is not None
 
 
+@functools.lru_cache(maxsize=1024)
 def project_candidates(filename: str) -> tuple[ProjectName, ...]:
     """Every project that the file may belong to, the likeliest first; at most `MAX_CANDIDATES`."""
     stem, kind = _stem(filename)
@@ -56,7 +59,7 @@ def project_candidates(filename: str) -> tuple[ProjectName, ...]:
 
 def version_of(filename: str, project: ProjectName) -> str | None:
     """The version in the name of that project's file, as it is spelled there; None when it can't be told."""
-    return _version(filename, _prefix(project))
+    return _version(filename, project)
 
 
 def all_versions(filenames: Iterable[str], project: ProjectName, stated: Sequence[str]) -> tuple[str, ...]:
@@ -66,8 +69,7 @@ def all_versions(filenames: Iterable[str], project: ProjectName, stated: Sequenc
     What no version can be made of is left out, unless the page states it.
     """
     versions = dict.fromkeys(stated)
-    prefix = _prefix(project)
-    derived = dict.fromkeys(_version(filename, prefix) for filename in filenames)
+    derived = dict.fromkeys(_version(filename, project) for filename in filenames)
     missing = [version for version in derived if version is not None and version not in versions]
     known = {canonicalize_version(version) for version in versions} if missing else set()
     for text in missing:
@@ -96,18 +98,31 @@ def _stem(filename: str) -> tuple[str, str]:
     return (tail or _PLATFORM).sub("", stem), kind
 
 
-def _prefix(project: ProjectName) -> re.Pattern[str]:
-    """Matches the project's name in any spelling (PEP 503), then a hyphen, then what follows."""
+def _behind(project: ProjectName, stem: str) -> str | None:
+    """What follows the project's name, in any spelling (PEP 503), and a hyphen; None where that isn't how it begins."""
+    size = len(project)
+    # As good as all files spell it with single separators; to make a pattern takes longer than to read a page of ten.
+    if (
+        stem[:size].lower().translate(_SEPARATORS) == project
+        and stem[size : size + 1] == "-"
+        and "\n" not in stem
+    ):
+        return stem[size + 1 :] or None
+    match = _spelled(project).fullmatch(stem)
+    return None if match is None else match[1]
+
+
+@functools.lru_cache(maxsize=64)
+def _spelled(project: ProjectName) -> re.Pattern[str]:
     name = "[-_.]+".join(re.escape(part) for part in project.split("-"))
     return re.compile(rf"{name}-(.+)", re.IGNORECASE)
 
 
-def _version(filename: str, prefix: re.Pattern[str]) -> str | None:
+def _version(filename: str, project: ProjectName) -> str | None:
     stem, kind = _stem(filename)
-    match = prefix.fullmatch(stem)
-    if match is None:
+    version = _behind(project, stem)
+    if version is None:
         return None
-    version = match[1]
     if kind == "whl":  # a build tag may follow; a hyphen in the version is written as an underscore
         version = version.partition("-")[0].replace("_", "-")
     return version if _VERSION_LIKE.fullmatch(version) else None

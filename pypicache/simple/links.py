@@ -89,10 +89,12 @@ def decode_path(raw: str) -> tuple[str, ...] | None:
     """
     if len(raw) > MAX_PATH or _BAD_ESCAPE.search(raw):
         return None
-    try:
-        segments = tuple(unquote_to_bytes(segment).decode() for segment in raw.split("/"))
-    except UnicodeError:
-        return None
+    segments = tuple(raw.split("/"))
+    if "%" in raw or not raw.isascii():
+        try:
+            segments = tuple(unquote_to_bytes(segment).decode() for segment in segments)
+        except UnicodeError:
+            return None
     if any(segment in {"", ".", ".."} or _UNSAFE.search(segment) for segment in segments):
         return None
     return segments

@@ -122,7 +122,10 @@ class File(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     def hash(self, algorithm: str) -> str | None:
         """The hexadecimal digest by that algorithm, if the page gives one."""
-        return next((h.value for h in self.hashes if h.algorithm == algorithm), None)
+        for each in self.hashes:
+            if each.algorithm == algorithm:
+                return each.value
+        return None
 
     @property
     def sha256(self) -> str | None:
@@ -132,6 +135,9 @@ class File(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     @property
     def best_digest(self) -> Digest | None:
         """The strongest digest that bytes can be checked with, or None."""
+        if len(self.hashes) == 1:  # as good as always
+            only = self.hashes[0]
+            return only if only.algorithm in STRENGTH else None
         ranked = [h for h in self.hashes if h.algorithm in STRENGTH]
         return min(ranked, key=lambda h: STRENGTH.index(h.algorithm), default=None)
 

@@ -225,8 +225,10 @@ def decode(segment: str) -> str | None:
     """The segment percent-decoded, or None if it is malformed: a bad escape, no UTF-8, a slash or a control character inside."""
     if _BAD_ESCAPE.search(segment):
         return None
-    try:
-        text = unquote_to_bytes(segment).decode()
-    except UnicodeDecodeError:
-        return None
+    text = segment
+    if "%" in segment:
+        try:
+            text = unquote_to_bytes(segment).decode()
+        except UnicodeDecodeError:
+            return None
     return text if text.isprintable() and "/" not in text and "\\" not in text else None
