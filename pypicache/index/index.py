@@ -106,6 +106,8 @@ class Index:
         self, project: ProjectName, *, revalidate: bool = False, within: float = ANSWER_WITHIN
     ) -> Page:
         """The project's page, with what is known beyond it; see `Catalog.page`."""
+        if self._facts.at_hand(project) is None:  # the disk is asked once for both, where it is for one
+            self._tasks.start(self._facts.of(project), name=f"facts of {project}")
         page = await self._catalog.page(project, revalidate=revalidate, within=within)
         learned = await self._facts.of(project)
         made = "" if self._sidecars is None else "sidecars "

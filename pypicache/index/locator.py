@@ -7,7 +7,8 @@ file is "not found" only when every page that could list it was read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 
 import msgspec
 
@@ -62,16 +63,17 @@ class Locator:
             return await self._recorded(path, records)
         failure: UpstreamError | None = None
         candidates = candidates_of(path) if project is None else (project,)
-        for candidate in await self._known_first(candidates):
-            try:
-                page, located = await self._look_up(candidate, path)
-            except ProjectNotFound:
-                continue
-            except UpstreamError as error:
-                failure = failure or error
-                continue
-            if located is not None:
-                return self._judged(candidate, page, located, records)
+        async with aclosing(self._known_first(candidates)) as known_first:
+            async for candidate in known_first:
+                try:
+                    page, located = await self._look_up(candidate, path)
+                except ProjectNotFound:
+                    continue
+                except UpstreamError as error:
+                    failure = failure or error
+                    continue
+                if located is not None:
+                    return self._judged(candidate, page, located, records)
         if failure is not None:
             raise failure
         raise FileNotFound(f"{self._index} has no file {path[-1]} at that path")
@@ -138,10 +140,16 @@ class Locator:
             located = await self._find(page, path)
         return page, located
 
-    async def _known_first(self, candidates: tuple[ProjectName, ...]) -> list[ProjectName]:
-        """The candidates, those whose page is held before the others."""
-        known = [project for project in candidates if await self._catalog.held(project) is not None]
-        return known + [project for project in candidates if project not in known]
+    async def _known_first(self, candidates: tuple[ProjectName, ...]) -> AsyncGenerator[ProjectName]:
+        """The candidates, those whose page is held before the others. The first one is the file's nearly always: no other is looked for before."""
+        unknown = []
+        for project in candidates:
+            if await self._catalog.held(project) is not None:
+                yield project
+            else:
+                unknown.append(project)
+        for project in unknown:
+            yield project
 
     async def _find(self, page: Page, path: tuple[str, ...]) -> Located | None:
         key = (page.digest, path)

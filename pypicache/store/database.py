@@ -27,7 +27,7 @@ import diskcache
 from pypicache.errors import StoreError
 from pypicache.store import bytesdisk
 from pypicache.store.pending import Write
-from pypicache.store.threads import Threads
+from pypicache.store.threads import Batches, Threads
 from pypicache.store.trouble import Trouble
 
 ERRORS = (sqlite3.Error, diskcache.Timeout, bytesdisk.Corrupt, bytesdisk.Locked, OSError, StoreError)
@@ -56,6 +56,7 @@ class Database:
         self._now = now
         self._reader = Threads(count=1, name="pages-read")
         self._writer = Threads(count=1, name="pages-write")
+        self._reads = Batches(self._reader)
         self._cache: Any = None
         self._identity: tuple[int, int] | None = None
         self.damaged = False
@@ -84,7 +85,7 @@ class Database:
         if cache is None:
             return None
         try:
-            return await self._reader.run(functools.partial(_read, cache, key))
+            return await self._reads.run(functools.partial(_read, cache, key))
         except ERRORS as error:
             self._note(error, cache)
             raise

@@ -43,7 +43,7 @@ from pypicache.store.files import (
     store_error,
 )
 from pypicache.store.root import prepare_root
-from pypicache.store.threads import Threads
+from pypicache.store.threads import Batches, Threads
 from pypicache.store.trouble import Trouble
 from pypicache.store.usage import Usage
 
@@ -118,8 +118,8 @@ class LinkStore:
         self._now = now
         self._trouble = Trouble("links", observe=observe)
         self._threads = Threads(count=1, name="links")
-        self._memory: OrderedDict[tuple[str, str], tuple[_State, LinkRecord, str]] = OrderedDict()
-        """With where each is: to work that out takes longer than to look there."""
+        self._writes = Batches(self._threads)
+        self._memory: OrderedDict[tuple[str, str], tuple[_State, LinkRecord]] = OrderedDict()
         self._numbers = itertools.count()
 
     async def __aenter__(self) -> Self:
@@ -137,27 +137,25 @@ class LinkStore:
 
     def get(self, index: str, path: str) -> LinkRecord | None:
         """The record of that link; None when there is none. On the event loop: one stat, or one small file's read."""
-        held = self._memory.get((index, path))
+        held, file = self._memory.get((index, path)), self._file(index, path)
         try:
-            if held is not None and held[0] == _state(os.lstat(held[2])):
+            if held is not None and held[0] == _state(os.lstat(file)):
                 self._memory.move_to_end((index, path))
                 return held[1]
-            file = self._file(index, path)
             state, data = _read(file)
         except FileNotFoundError:
             self._memory.pop((index, path), None)
             return None
         except OSError as error:
-            file = self._file(index, path)
-            if not file.is_symlink():
+            if not Path(file).is_symlink():
                 self._trouble.tell("a link record can't be read", error.strerror or "")
                 return None
             data = b""
         record = _parse(data)
         if record is None or (record.index, record.path) != (index, path):
-            self._trouble.tell("a damaged link record was removed", file.name)
+            self._trouble.tell("a damaged link record was removed", Path(file).name)
             with contextlib.suppress(StoreError):  # in the writer's thread: before whatever is put there next
-                self._threads.start(self._delete, file)
+                self._threads.start(self._delete, Path(file))
             return None
         self._keep(record, state)
         return record
@@ -168,13 +166,13 @@ class LinkStore:
         if len(data) > MAX_RECORD:
             raise StoreError(f"a link record of {len(data)} bytes is too long to keep")
         file = self._file(record.index, record.path)
-        state = await self._threads.run(functools.partial(self._write, file, next(self._numbers), data))
+        state = await self._writes.run(functools.partial(self._write, Path(file), next(self._numbers), data))
         self._keep(record, state)
 
     async def delete(self, index: str, path: str) -> bool:
         """Forget the link; whether it was there. Raises StoreError."""
         self._memory.pop((index, path), None)
-        return await self._threads.run(functools.partial(self._delete, self._file(index, path)))
+        return await self._writes.run(functools.partial(self._delete, Path(self._file(index, path))))
 
     async def by_filename(self, index: str, filename: str) -> tuple[LinkRecord, ...]:
         """Every record of that index whose file has this name, in the order of their paths. Off the loop."""
@@ -183,12 +181,11 @@ class LinkStore:
         records = (r for r in found if (r.index, r.filename) == (index, filename))
         return tuple(sorted(records, key=lambda record: record.path))
 
-    def _file(self, index: str, path: str) -> Path:
-        return self._links / place_of(index, path)
+    def _file(self, index: str, path: str) -> str:  # a `Path` would take longer to make than to open
+        return f"{self._links}/{place_of(index, path)}"
 
     def _keep(self, record: LinkRecord, state: _State) -> None:
-        place = str(self._file(record.index, record.path))
-        self._memory[record.index, record.path] = (state, record, place)
+        self._memory[record.index, record.path] = (state, record)
         self._memory.move_to_end((record.index, record.path))
         if len(self._memory) > self._remember:
             self._memory.popitem(last=False)
@@ -230,10 +227,11 @@ class LinkStore:
         return True
 
 
-def place_of(index: str, path: str) -> Path:
+@functools.lru_cache(maxsize=1024)
+def place_of(index: str, path: str) -> str:
     """Where the record of that link is, below `links`."""
     prefix = _half(index, path.rpartition("/")[2])
-    return Path(prefix[:3], f"{prefix}-{_half(index, path)}")
+    return f"{prefix[:3]}/{prefix}-{_half(index, path)}"
 
 
 def _half(*parts: str) -> str:
@@ -249,7 +247,7 @@ def _state(status: os.stat_result) -> _State:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _read(file: Path) -> tuple[_State, bytes]:
+def _read(file: Path | str) -> tuple[_State, bytes]:
     """The plain file's content, up to one byte more than a record may have. Raises OSError."""
     fd = os.open(file, READ)
     try:
@@ -282,7 +280,7 @@ def _parse(data: bytes) -> LinkRecord | None:
 def read_record(file: Path | str) -> LinkRecord | None:
     """The record in that file; None when there is none, or a damaged one. Blocking."""
     try:
-        return _parse(_read(Path(file))[1])
+        return _parse(_read(file)[1])
     except OSError:
         return None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +19,9 @@ from pypicache.errors import StoreError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+AT_ONCE = 64
+"""Calls that one hop of `Batches` makes at most."""
 
 
 class Threads:
@@ -79,6 +82,62 @@ class Threads:
         if self._running:
             await asyncio.wait(set(self._running), timeout=patience)
         return not self._running
+
+
+class Batches:
+    """Small calls for which a hop to a thread is dearer than they are: all that have come meanwhile share one.
+
+    They are made in the order in which they were given, one hop after the other, whether or not somebody still waits.
+    """
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+        self._busy = False
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The work's result, or what it raised. Raises StoreError after the threads were closed."""
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
+        self._waiting.append((work, result))
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._go)  # who comes in the same turn comes along
+        return await result
+
+    def _go(self) -> None:
+        batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+        try:
+            future = self._threads.start(_all, [work for work, _ in batch])
+        except StoreError as error:
+            self._done(batch, [error] * len(batch))
+        else:
+            future.add_done_callback(lambda done: self._done(batch, done.result()))
+
+    def _done(
+        self, batch: list[tuple[Callable[[], Any], asyncio.Future[Any]]], results: Sequence[object]
+    ) -> None:
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue  # nobody waits any more
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        self._busy = bool(self._waiting)
+        if self._busy:
+            self._go()
+
+
+def _all(batch: list[Callable[[], object]]) -> list[object]:
+    """What each of them gives, or raises."""
+    results: list[object] = []
+    for work in batch:
+        try:
+            results.append(work())
+        except Exception as error:  # noqa: BLE001 - it is raised where the work was given
+            results.append(error)
+    return results
 
 
 def _take_back(undo: Callable[[T], object], future: asyncio.Future[T]) -> None:

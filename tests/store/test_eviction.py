@@ -22,7 +22,7 @@ from pypicache.rules.eviction import DAY, Limits
 from pypicache.store.blobs import SpoolBusy
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.keeper import Keeper
-from pypicache.store.links import LinkRecord, LinkStore
+from pypicache.store.links import LinkRecord, LinkStore, place_of
 from tests.clock import ManualClock
 from tests.store.accounts import Account, account, weight, wrong_blobs
 from tests.store.conftest import Program, names
@@ -315,7 +315,7 @@ async def test_links_are_in_the_sums(make: Make, root: Path) -> None:
         assert told(store).links > 0
         await links.delete("i", "c.whl")
         assert told(store) == account(root)
-        links._file("i", "a/b.whl").unlink()
+        (root / "links" / place_of("i", "a/b.whl")).unlink()
         assert store.keeper.count().links == 0
 
 
