@@ -17,6 +17,9 @@ from pypicache.store.blobs import Blob, BlobStore, Partial, Spool, SpoolBusy
 LOOK = 0.05
 """Seconds between two looks at a spool that another process writes."""
 
+KEEP = 256 << 10
+"""Bytes of a published file that stay in memory, if they were there, for those who wait for it: as many as are answered in one piece."""
+
 
 class Claim:
     """The spool of the download called `key`. `progress` is called when another process has brought more."""
@@ -27,6 +30,10 @@ class Claim:
         self.spool: Spool | None = None
         self.lost = 0
         """How often bytes that were seen have gone: the file was begun again."""
+        self.verified = False
+        """Whether what is there is the whole file, and right."""
+        self.kept: bytes | None = None
+        """All of what was published, if it was small and in memory."""
         self._key = key
         self._file = file
         self._store = store
@@ -44,8 +51,13 @@ class Claim:
         """Whether another process has brought bytes."""
         return bool(self._seen)
 
+    @property
+    def data(self) -> bytearray | None:
+        """All that has come, while it is in memory and in no file."""
+        return self.spool.data if self.spool is not None else None
+
     def fileno(self) -> int:
-        """The descriptor of the spool, whoever writes it. Only while there are bytes."""
+        """The descriptor of the spool, whoever writes it. Only while there are bytes, and `data` isn't."""
         file = self.spool or self._partial
         assert file is not None
         return file.fileno()
@@ -56,7 +68,7 @@ class Claim:
             try:
                 # Only a digest says that what an earlier writer left is the beginning of the same file.
                 resume = self._file.best_digest is not None
-                self.spool = await self._store.spool(self._key, self.size, resume=resume)
+                self.spool = await self._store.spool(self._key, self.size, resume=resume, small=True)
             except SpoolBusy:
                 await self._follow()
         self._unfollow()
@@ -71,9 +83,11 @@ class Claim:
         return blob
 
     async def publish(self, sha256: str) -> Blob:
-        """Make the spool's bytes a blob."""
+        """Make the spool's bytes, which are verified, a blob."""
         assert self.spool is not None
+        self.verified, data = True, self.spool.data
         blob = await self._store.publish(self.spool, sha256)
+        self.kept = bytes(data) if data is not None and len(data) <= KEEP else None
         self.spool = None
         return blob
 

@@ -8,6 +8,8 @@ the fill's business.
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from pypicache.errors import UpstreamGarbled
@@ -85,11 +87,22 @@ class Lane:
             skip = await self._accept(body, None if whole and not asked else asked)
             if fill.spool.size is None and fill.size is not None:
                 await fill.spool.expect(fill.size)  # before the first byte: it may be too large for the cache
-            await Pump(skipping(skip, body.chunks()), self._write).run()
+            chunks = skipping(skip, body.chunks())
+            if fill.spool.data is None or fill.size is None:
+                await Pump(chunks, self._write).run()
+            else:
+                await self._gather(chunks)
         if self.stop is None:
             fill.ended_cleanly(self)
         elif self.position < self.stop:
             raise UpstreamGarbled(origin, f"ended after {self.position} of {self.stop} bytes")
+
+    async def _gather(self, chunks: AsyncGenerator[bytes]) -> None:
+        """As a pump does, of a file that is kept in memory: there is no disk to wait for."""
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if not await self._write([chunk]):
+                    return
 
     async def _accept(self, body: Body, requested: int | None) -> int:
         """Judge the response; how many of its first bytes are to be thrown away."""

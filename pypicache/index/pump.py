@@ -8,7 +8,7 @@ faster than the disk is made to wait. It knows neither files nor mirrors.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 BATCH = 1 << 20
 """Bytes that make a full write."""
@@ -86,7 +86,7 @@ def take(pending: list[bytes], most: int) -> tuple[list[bytes], int]:
     return batch, size
 
 
-async def skipping(skip: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def skipping(skip: int, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """The chunks but for the first `skip` bytes."""
     async for chunk in chunks:
         if skip < len(chunk):

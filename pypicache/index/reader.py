@@ -21,7 +21,7 @@ from pypicache.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from pypicache.index.through import Through
+from pypicache.index.through import Spare, Through
 from pypicache.index.transfer import HOLD, State, Transfer
 from pypicache.rules import pieces
 from pypicache.rules.aside import fetch_aside
@@ -46,6 +46,11 @@ class Content(Protocol):
     @property
     def size(self) -> int | None:
         """The whole size in bytes, when known; after `begun` it is, unless no mirror says it."""
+        ...
+
+    @property
+    def data(self) -> bytes | None:
+        """All of it, verified, if it is small and has just come: memory has it still, beside the descriptor."""
         ...
 
     def fileno(self) -> int | None:
@@ -92,6 +97,7 @@ class Stored:
 
     origin = ""
     patience: float | None = None
+    data = None
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob
@@ -146,7 +152,7 @@ class Reader:
         self._transfer = transfer
         self._start_task = start_task
         self._epoch: int | None = None
-        self._through: Through | None = None
+        self._through: Through | Spare | None = None
         self._streaming: asyncio.Task[None] | None = None
         self._open = True
         self.patience: float | None = None
@@ -168,14 +174,22 @@ class Reader:
         """The whole size; None as long as neither the page nor the mirror has said it."""
         return self._transfer.size
 
+    @property
+    def data(self) -> bytes | None:
+        """All of it, if it was small and this process has fetched it."""
+        return self._transfer.kept
+
     def fileno(self) -> int | None:
         """A descriptor for pread and sendfile, up to what `available` said; None when only `read` has the bytes."""
-        return None if self._through is not None else self._transfer.fileno()
+        in_memory = self._through is not None or self._transfer.data is not None
+        return None if in_memory else self._transfer.fileno()
 
     async def read(self, offset: int, most: int) -> bytes:
         """At most that many bytes, which are available."""
         if self._through is not None:
             return self._through.read(offset, most)
+        if (data := self._transfer.data) is not None:
+            return bytes(data[offset : offset + most])
         return os.pread(self._transfer.fileno(), most, offset)
 
     async def begun(self) -> None:
@@ -221,7 +235,7 @@ class Reader:
         ):
             return None
         if pieces.covers(transfer.held, (start, stop)):
-            return os.pread(transfer.fileno(), stop - start, start)
+            return await self.read(start, stop - start)
         for copy in transfer.copies:
             with contextlib.suppress(UpstreamError, FileNotFound):
                 async with await copy.open(start, stop) as body:
@@ -253,12 +267,17 @@ class Reader:
 
     def _pass_through(self, offset: int) -> None:
         transfer = self._transfer
+        remains = transfer.remains
+        if remains.whole is not None:
+            self._through = Spare(remains.whole)
+            return
+        had: int | bytes = remains.fd if remains.data is None else remains.data
         self._through = Through(
             file=transfer.file,
             copies=transfer.copies,
             observer=transfer.observer,
             start=offset,
-            given=transfer.orphan if offset and offset <= pieces.mark(transfer.held) else -1,
+            given=had if offset and offset <= pieces.mark(transfer.held) else -1,
             hold=HOLD,
         )
         self._streaming = self._start_task(self._through.run())

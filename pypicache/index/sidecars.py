@@ -150,31 +150,38 @@ class Sidecars:
     async def accept(self, project: ProjectName, file: File, content: Content) -> None:
         """Learn from a mirror's sidecar that is about to be sent. What `adopt` refuses is closed."""
         try:
-            await self.adopt(project, file, content.sha256)
+            await self.adopt(project, file, content.sha256, content.data)
         except UpstreamGarbled:
             content.close()
             raise
 
-    async def adopt(self, project: ProjectName, file: File, sha256: str | None) -> None:
+    async def adopt(
+        self, project: ProjectName, file: File, sha256: str | None, data: bytes | None = None
+    ) -> None:
         """Learn from a sidecar that a mirror had, and that is stored: what is in it, and its hash if the page doesn't say.
+
+        `data` is all of it, if that is at hand.
 
         Raises UpstreamGarbled where the page gives no hash and it isn't metadata of that project.
         """
         key = (f"{file.best_digest} {file.filename} {sidecar_of(file).best_digest}", sha256)
-        blob = self._store.open(sha256) if sha256 is not None and self._adopted.get(key) is None else None
-        if blob is None:
+        if sha256 is None or self._adopted.get(key) is not None:
             return
-        try:
-            data = await asyncio.to_thread(os.pread, blob.fileno(), MAX_HEADERS, 0)
-            if not sidecar_of(file).hashes and not is_metadata_of(data, project):
-                raise UpstreamGarbled("", f"{file.filename + SIDECAR} isn't metadata of {project}")
-            news: dict[str, str | int | bool | None] = {"requires_python": _missing(file, data)}
-            if not sidecar_of(file).hashes:
-                news |= {"sidecar": sha256, "sidecar_size": blob.size, "checked": True}
-        except OSError:
-            return  # whoever reads it to a client will say what is wrong with the disk
-        finally:
-            blob.close()
+        size = None if data is None else len(data)
+        if data is None or size is None:
+            if (blob := self._store.open(sha256)) is None:
+                return
+            try:
+                size, data = blob.size, await asyncio.to_thread(os.pread, blob.fileno(), MAX_HEADERS, 0)
+            except OSError:
+                return  # whoever reads it to a client will say what is wrong with the disk
+            finally:
+                blob.close()
+        if not sidecar_of(file).hashes and not is_metadata_of(data, project):
+            raise UpstreamGarbled("", f"{file.filename + SIDECAR} isn't metadata of {project}")
+        news: dict[str, str | int | bool | None] = {"requires_python": _missing(file, data)}
+        if not sidecar_of(file).hashes:
+            news |= {"sidecar": sha256, "sidecar_size": size, "checked": True}
         await self._facts.learn(project, file, **news)
         self._adopted.put(key, value=True, weight=400)
 
@@ -249,7 +256,7 @@ class Sidecars:
     async def _keep(self, key: str, sha256: str, content: bytes) -> None:
         """Store it; without room, or while another process does, it is sent all the same."""
         try:
-            spool = await self._store.spool(key, len(content))
+            spool = await self._store.spool(key, len(content), small=True)
         except StoreError:
             return
         try:

@@ -36,12 +36,19 @@ STEP = 1 << 20
 class Through:
     """The bytes of `file` from `start` on. `run` brings them, a client takes them in order with `available` and `read`.
 
-    `given` is a descriptor of a file that holds the bytes before `start`, which the client has had; -1 when it has not.
+    `given` has the bytes before `start`, which the client has had: as they are, or a file's descriptor; -1 when it has not.
     `hold` is how many bytes at the end wait for the digest.
     """
 
     def __init__(
-        self, *, file: File, copies: Sequence[Copy], observer: Observer, start: int, given: int, hold: int
+        self,
+        *,
+        file: File,
+        copies: Sequence[Copy],
+        observer: Observer,
+        start: int,
+        given: int | bytes,
+        hold: int,
     ) -> None:
         self._file = file
         self._copies = copies
@@ -61,7 +68,7 @@ class Through:
     async def run(self) -> None:
         """Bring the file to its end, as fast as the client takes it."""
         try:
-            if self._given >= 0:
+            if self._given != -1:
                 await asyncio.to_thread(self._hash_given)
                 self._position = self._start
             async for chunk in self._chunks():
@@ -106,6 +113,9 @@ class Through:
         self._changed.set()
 
     def _hash_given(self) -> None:
+        if isinstance(self._given, bytes):
+            self._hash.update(self._given[: self._start])
+            return
         position = 0
         while position < self._start:
             piece = os.pread(self._given, min(STEP, self._start - position), position)
@@ -153,3 +163,18 @@ class Through:
         if body.status not in {200, 206} or body.start > self._position:
             raise UpstreamGarbled(body.origin, "its file can't be continued here")
         return self._position - body.start
+
+
+class Spare:
+    """All of a file, verified, that the store couldn't take: to be read as `Through` is."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def available(self, offset: int) -> int:
+        """The whole size."""
+        return max(len(self._data), offset)
+
+    def read(self, offset: int, most: int) -> bytes:
+        """At most that many bytes."""
+        return self._data[offset : offset + most]

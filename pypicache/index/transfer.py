@@ -28,7 +28,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -37,6 +36,7 @@ from pypicache.events import FileRejected, FileStored, Observer, TransferFailed
 from pypicache.index.budget import Budget
 from pypicache.index.claim import Claim
 from pypicache.index.fill import Fill
+from pypicache.index.remains import Remains
 from pypicache.index.signal import Signal
 from pypicache.index.suspects import Suspects
 from pypicache.rules import finish, pieces
@@ -86,18 +86,15 @@ class Transfer:
         self.readers = 0
         self.changed = Signal()
         """Given when more bytes are there, or the state is another."""
-        self._monotonic = monotonic
-        self.began = self._alone_since = monotonic()
-        self._lanes = lanes
         self.observer = observer
-        self._max_size = max_size
+        self._monotonic, self._lanes, self._max_size = monotonic, lanes, max_size
+        self.began = self._alone_since = monotonic()
         self.fill: Fill | None = None
         """What brings the bytes, once it is this process's turn."""
         self._restarts = 0
         self._claim = Claim(key=key, file=file, store=store, progress=self.changed.give)
         self._blob: Blob | None = None
-        self.orphan = -1
-        """What had come when the store gave out, for readers that go on without it; -1 if it didn't."""
+        self.remains = Remains()
 
     def __repr__(self) -> str:
         return f"<Transfer {self.file.filename} {self.state.value} {self.written}/{self.size} readers={self.readers}>"
@@ -153,10 +150,20 @@ class Transfer:
             return self.written
         return max(0, min(self.written, (self.size if self.size is not None else self.written) - HOLD))
 
+    @property
+    def kept(self) -> bytes | None:
+        """All of it, once it is published, if memory has it still (`Claim.kept`)."""
+        return self._claim.kept
+
+    @property
+    def data(self) -> bytearray | None:
+        """What readers read, while it is in memory; None: `fileno` has it."""
+        return None if self._blob is not None else self._claim.data
+
     def fileno(self) -> int:
-        """The descriptor that readers read from. Only while there are visible bytes."""
-        if self.orphan >= 0:
-            return self.orphan
+        """The descriptor that readers read from. Only while there are visible bytes, and `data` isn't."""
+        if self.remains.fd >= 0:
+            return self.remains.fd
         return self._blob.fileno() if self._blob is not None else self._claim.fileno()
 
     def joined(self) -> None:
@@ -179,9 +186,7 @@ class Transfer:
         """Give descriptors back; for the library, when the transfer has ended and nobody reads."""
         if self._blob is not None:
             self._blob.close()
-        if self.orphan >= 0:
-            os.close(self.orphan)
-            self.orphan = -1
+        self.remains.close()
 
     def _become(self, state: State) -> None:
         self.state = state
@@ -289,8 +294,7 @@ class Transfer:
         with contextlib.suppress(StoreError):
             if isinstance(error, StoreError):
                 # Readers go on without the store, and need what they have had to verify the rest.
-                if self._claim.held:
-                    self.orphan = os.dup(self._claim.fileno())
+                self.remains.take(self._claim)
                 await self._claim.discard()
             elif self.file.best_digest is None:
                 await self._claim.discard()

@@ -18,6 +18,7 @@ class Unstored:
 
     origin = ""
     patience: float | None = None
+    data = None
 
     def __init__(self, data: bytes) -> None:
         self.sha256: str | None = hashlib.sha256(data).hexdigest()

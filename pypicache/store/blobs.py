@@ -58,8 +58,13 @@ class Spool(Protocol):
         """The spans of bytes that are there: half-open, sorted, apart."""
         ...
 
+    @property
+    def data(self) -> bytearray | None:
+        """All that has come, from the first byte on, while it is in no file; not to be changed. None: `fileno` has it."""
+        ...
+
     def fileno(self) -> int:
-        """A descriptor for pread and sendfile."""
+        """A descriptor for pread and sendfile. Not while `data` is there."""
         ...
 
     async def write(self, offset: int, buffers: Sequence[bytes]) -> None:
@@ -136,9 +141,10 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def spool(self, key: str, size: int | None, *, resume: bool = False) -> Spool:
+    async def spool(self, key: str, size: int | None, *, resume: bool = False, small: bool = False) -> Spool:
         """The spool for the download called `key`, claimed, with space reserved.
 
+        With `small`, a small file may stay in memory (`Spool.data`) until it is published; its space is reserved then.
         Fresh, or with `resume` holding what an earlier writer of the same size left: only for keys that name bytes.
         Raises SpoolBusy while another writer has it, StoreFull or StoreError.
         """

@@ -1,17 +1,10 @@
 """Blobs as files: `blobs/sha256/ab/cd/<64 digits>`, published by rename; spools in `spool/`.
 
-A spool is a named file, `spool/<SHA-256 of its key>.part`, locked (flock) by its writer, so that other
-processes on the same directory see it, can follow it, and know when its writer has died: the lock falls
-with the process. It is renamed into its place only when the caller has verified it, so a kill at any
-instant leaves a whole blob, or a spool that the next start sweeps. A rename needs nothing of the file
-system that links don't, and two workers that publish the same digest replace equal bytes by equal bytes.
-
 What stands where a blob should be and can't be one (a link, a FIFO, a directory) is set aside when it is
 met. A wrong size alone proves nothing, since it is a page that tells it and a page may lie to get another
 index's file evicted: the answer is None, and the file is hashed behind; it is set aside if its bytes are wrong.
 
-A spool is booked before it is written (`room`), so that the cache never holds more than its limits allow; where there
-is no room, colder files go first, or the download is refused with StoreFull.
+How spools come about and become blobs is `spools`' business.
 
 It may not import anything of the package but errors, events, rules.eviction and its own folder. flock on a network file system
 is only as good as that file system's.
@@ -21,8 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import functools
 import os
 import time
@@ -34,17 +25,18 @@ from typing import Self
 from pypicache.errors import StoreError
 from pypicache.events import BlobEvicted, Observer
 from pypicache.rules.eviction import Limits
-from pypicache.store import journal, parts
 from pypicache.store.blobfiles import SHA256
 from pypicache.store.blobs import Blob, BlobInfo, Spool
 from pypicache.store.evictor import Gone
-from pypicache.store.fileblob import FileBlob
-from pypicache.store.files import open_plain, store_error
+from pypicache.store.fileblob import FileBlob, share
+from pypicache.store.files import open_plain
 from pypicache.store.glances import Glances
 from pypicache.store.inspection import Damage
 from pypicache.store.keeper import Keeper
+from pypicache.store.light import LightSpool
 from pypicache.store.partial import FilePartial
 from pypicache.store.spool import FileSpool
+from pypicache.store.spools import Spools
 from pypicache.store.threads import Threads
 from pypicache.store.trouble import Trouble
 
@@ -77,14 +69,13 @@ class DiskBlobStore:
         """What looks after the directory: for the janitor, and for whoever wants to know."""
         self._blobs = str(self.keeper.files.directory)
         self._now = now
-        self._fsync = fsync
         self._threads = Threads(count=threads, name="disk")
         self._observe = observe
         self._trouble = Trouble("blobs", observe=observe)
         self._patience = patience
         self._loop: asyncio.AbstractEventLoop | None = None
         self._glances = Glances(self._place, self.keeper.uses.note, self._time)
-        self._open_spools: set[FileSpool] = set()
+        self._spools = Spools(self.keeper, self._threads, fsync=fsync, blob=self._blob)
         self._doubted: set[tuple[str, int, int]] = set()
         self._judging: set[asyncio.Future[Damage | None]] = set()
 
@@ -92,6 +83,7 @@ class DiskBlobStore:
         self._loop = asyncio.get_running_loop()
         try:
             await self._threads.run(self.keeper.open)
+            await self._threads.run(self._spools.open)
         except BaseException:
             await self._threads.close()
             self.keeper.close()
@@ -101,13 +93,13 @@ class DiskBlobStore:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for spool in tuple(self._open_spools):
-            spool.close()
+        self._spools.leave()
         with contextlib.suppress(StoreError, TimeoutError):
             async with asyncio.timeout(self._patience):
                 await self._threads.run(self.keeper.uses.flush)
         if not await self._threads.close(self._patience):
             self._trouble.tell("the disk hangs; its threads are left behind")
+        self._spools.close()
         self.keeper.usage.close()
 
     def open(self, sha256: str, size: int | None = None) -> Blob | None:
@@ -126,7 +118,7 @@ class DiskBlobStore:
             return None
         fd, status = found
         if size is None or status.st_size == size:
-            _share(fd)
+            share(fd)
             self.keeper.uses.note(sha256)
             return self._blob(sha256, status.st_size, fd)
         os.close(fd)
@@ -148,51 +140,19 @@ class DiskBlobStore:
         """The digest of the one blob whose digest begins so; None if there is none or several."""
         return await self._threads.run(functools.partial(self.keeper.files.beginning_with, digits))
 
-    async def spool(self, key: str, size: int | None, *, resume: bool = False) -> FileSpool:
+    async def spool(
+        self, key: str, size: int | None, *, resume: bool = False, small: bool = False
+    ) -> FileSpool | LightSpool:
         """The spool, claimed; see `BlobStore.spool`."""
-        path, quarantine = self.keeper.spools / parts.part_name(key), self.keeper.quarantine
-        part = await self._threads.run(
-            functools.partial(parts.claim, path, quarantine), undo=functools.partial(self._abandon, path)
-        )
-        kept = resume and part.entry.size is not None and part.entry.size == (size or part.entry.size)
-        spool = FileSpool(
-            key=key,
-            size=part.entry.size if kept else size,
-            fd=part.fd,
-            journal=part.journal,
-            held=part.entry.held if kept else (),
-            threads=self._threads,
-            remove=functools.partial(parts.remove, path),
-            set_aside=functools.partial(parts.set_aside, path, quarantine),
-            closed=lambda: self._open_spools.discard(spool),
-            room=self.keeper.room,
-            booked=part.booked,
-        )
-        self._open_spools.add(spool)
-        try:
-            await spool.run(spool.go_on if kept else spool.start_over)
-        except BaseException:
-            await spool.discard()
-            raise
-        return spool
+        return await self._spools.begin(key, size, resume=resume, small=small)
 
     async def follow(self, key: str) -> FilePartial | None:
         """Another process's spool; see `BlobStore.follow`."""
-        path = self.keeper.spools / parts.part_name(key)
-        found = await self._threads.run(functools.partial(parts.open_partial, path))
-        return None if found is None else FilePartial(*found)
+        return await self._spools.follow(key)
 
     async def publish(self, spool: Spool, sha256: str) -> FileBlob:
         """Make it a blob; see `BlobStore.publish`."""
-        assert isinstance(spool, FileSpool)
-        if not SHA256.fullmatch(sha256):
-            raise ValueError(f"not a SHA-256: {sha256!r}")
-        await spool.idle()
-        work = functools.partial(self._publish, spool, spool.fileno(), sha256)
-        blob = await spool.run(work, undo=FileBlob.close)
-        spool.close()
-        _share(blob.fileno())
-        return blob
+        return await self._spools.publish(spool, sha256)
 
     async def delete(self, sha256: str) -> bool:
         """Remove the blob; see `BlobStore.delete`. Raises StoreError."""
@@ -267,31 +227,6 @@ class DiskBlobStore:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._observe, event)
 
-    def _abandon(self, path: Path, part: parts.Part) -> None:
-        parts.abandon(path, part)
-        self.keeper.room.give(part.booked)
-
     def _last_used(self, names: Sequence[str]) -> Mapping[str, float]:
         found = ((name, self.keeper.files.look(name)) for name in names if SHA256.fullmatch(name))
         return {name: each.used_at for name, each in found if each is not None}
-
-    def _publish(self, spool: FileSpool, fd: int, sha256: str) -> FileBlob:
-        part = self.keeper.spools / parts.part_name(spool.key)
-        try:
-            spool.settle(sha256)
-            self.keeper.files.publish(part, fd, sha256, spool.end, charged=spool.booked, fsync=self._fsync)
-            spool.published()
-            journal.path_of(part).unlink(missing_ok=True)
-            return self._blob(sha256, spool.end, os.dup(fd))
-        except OSError as error:
-            raise store_error("the cache can't publish a file", error) from error
-
-
-def _share(fd: int) -> None:
-    """Lock the blob as one that is read: eviction passes over it until it is closed, by a kill too."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        # It is being evicted this very moment: whoever has it open reads on.
-        if error.errno not in {errno.EWOULDBLOCK, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}:
-            raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import warnings
 from collections.abc import Awaitable, Callable
@@ -42,3 +44,13 @@ class FileBlob:
                 f"blob {self.sha256[:16]} was never closed", ResourceWarning, source=self, stacklevel=2
             )
             self.close()
+
+
+def share(fd: int) -> None:
+    """Lock the blob as one that is read: eviction passes over it until it is closed, by a kill too."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        # It is being evicted this very moment: whoever has it open reads on.
+        if error.errno not in {errno.EWOULDBLOCK, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}:
+            raise

@@ -63,7 +63,14 @@ class MemoryBlobStore:
         self._blobs[sha256] = (held, self._now())
         return id(held)
 
-    async def spool(self, key: str, size: int | None, *, resume: bool = False) -> FileSpool:  # noqa: ARG002 - nothing outlives its writer here
+    async def spool(
+        self,
+        key: str,
+        size: int | None,
+        *,
+        resume: bool = False,  # noqa: ARG002 - nothing outlives its writer here
+        small: bool = False,  # noqa: ARG002 - its files are in memory anyway
+    ) -> FileSpool:
         """A fresh spool; see `BlobStore.spool`."""
         if key in self._spools:
             raise SpoolBusy("another download is writing this partial file")

@@ -62,6 +62,20 @@ def claim(path: Path, quarantine: Quarantine) -> Part:
     raise StoreError("the cache can't begin a partial file: its name keeps changing hands")
 
 
+def fresh(path: Path) -> int:
+    """A new, locked file there, for somebody who writes and names it at once; a crash leaves it to `sweep`. Raises OSError, StoreError."""
+    for _ in range(_ATTEMPTS):
+        fd = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if same_file(path, fd):
+                return fd
+        except BlockingIOError:
+            pass  # somebody sweeps
+        os.close(fd)
+    raise StoreError("the cache can't begin a file: its name keeps changing hands")
+
+
 def _with_journal(path: Path, fd: int, quarantine: Quarantine) -> Part:
     """The locked file together with its journal. Raises OSError, with nothing left open."""
     try:
@@ -164,6 +178,8 @@ def count(directory: Path) -> int | None:
         except StoreError:
             return None
         if found is None:
+            if _written_now(entry.path):
+                return None
             with contextlib.suppress(OSError):
                 booked += entry.stat(follow_symlinks=False).st_size
             continue
@@ -177,6 +193,23 @@ def count(directory: Path) -> int | None:
             os.close(fd)
             os.close(notes)
     return booked
+
+
+def _written_now(path: str) -> bool:
+    """Whether somebody has that file, which has no journal, locked."""
+    try:
+        fd = os.open(path, READ)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False
 
 
 def _sweep(path: Path, quarantine: Quarantine, before: float) -> int:

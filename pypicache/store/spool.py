@@ -94,6 +94,7 @@ class FileSpool:
         self._hash = hashlib.sha256()
         self._hashed = 0  # the running hash covers bytes [0, _hashed)
         self._held = held
+        self.data = None
 
     @property
     def held(self) -> Spans:

@@ -75,7 +75,7 @@ class Told(Recorder):
 class FullStore(MemoryBlobStore):
     """A store without room."""
 
-    async def spool(self, key: str, size: int | None, *, resume: bool = False) -> Never:
+    async def spool(self, key: str, size: int | None, *, resume: bool = False, small: bool = False) -> Never:
         raise StoreFull("no room")
 
 

@@ -16,6 +16,7 @@ from pypicache.errors import (
     FileNotFound,
     IntegrityError,
     PypicacheError,
+    StoreFull,
     UpstreamRefused,
     UpstreamTimeout,
 )
@@ -24,6 +25,7 @@ from pypicache.index.budget import Budget
 from pypicache.index.reader import Reader
 from pypicache.index.transfer import HOLD, State, Transfer
 from pypicache.rules import pieces
+from pypicache.rules.eviction import Limits
 from pypicache.rules.finish import GRACE
 from pypicache.simple.model import Digest, File
 from pypicache.store.disk import DiskBlobStore
@@ -287,6 +289,23 @@ async def test_readers_that_leave_stop_nothing(begin: Made) -> None:
     reader.close()
     assert transfer.readers == 0
     assert await task == SHA256
+
+
+async def test_a_small_file_that_the_store_has_no_room_for_is_served_from_memory(tmp_path: Path) -> None:
+    """What has come is verified and whole: no mirror is asked a second time, whether or not the reader has had some."""
+    copy = FakeCopy("one", [rest(DATA)])
+    async with DiskBlobStore(tmp_path / "cache", limits=Limits(max_size=1000)) as store:
+        transfer = Transfer(
+            key="k", file=listed(), copies=[copy], store=store, lanes=Budget(8), observer=Recorder()
+        )
+        early, late = reader_of(transfer), reader_of(transfer)
+        reading = asyncio.ensure_future(read_all(early))
+        with pytest.raises(StoreFull):
+            await transfer.run()
+        assert await reading == DATA
+        assert await read_all(late) == DATA
+        assert len(copy.opened) == 1
+        transfer.close()
 
 
 async def test_a_download_that_nobody_wants_stops_and_is_gone_on_with(

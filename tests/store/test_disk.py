@@ -16,7 +16,7 @@ import pytest
 
 from pypicache.errors import StoreError, StoreFull
 from pypicache.events import Event, StoreTrouble
-from pypicache.store.blobs import SpoolBusy
+from pypicache.store.blobs import Spool, SpoolBusy
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.keeper import Keeper
 from pypicache.store.parts import part_name
@@ -70,7 +70,12 @@ def modes_below(root: Path) -> tuple[set[int], set[int]]:
 
 async def test_the_layout(store: DiskBlobStore, root: Path) -> None:
     await publish(store)
-    assert files_below(root) == {"format", "usage", f"blobs/sha256/{SHA256[:2]}/{SHA256[2:4]}/{SHA256}"}
+    assert files_below(root) == {
+        "format",
+        "usage",
+        "claims",
+        f"blobs/sha256/{SHA256[:2]}/{SHA256[2:4]}/{SHA256}",
+    }
     spool = await store.spool("key", 10)
     assert f"spool/{part_name('key')}" in files_below(root)
     await spool.discard()
@@ -494,6 +499,7 @@ async def test_a_cancelled_write_keeps_its_descriptor_until_its_thread_ends(
     monkeypatch.setattr(os, "pwritev", slow)
     before = open_descriptors()
     spool = await store.spool("key", None)
+    assert isinstance(spool, FileSpool)
     fd = spool.fileno()
     write = asyncio.create_task(spool.write(0, [b"bytes"]))
     assert await asyncio.to_thread(begun.wait, 10)
@@ -524,7 +530,7 @@ async def test_a_cancelled_claim_leaves_nothing(store: DiskBlobStore, root: Path
     assert names(root / "spool") == set()
 
 
-async def claim_when_free(store: DiskBlobStore) -> FileSpool:
+async def claim_when_free(store: DiskBlobStore) -> Spool:
     while True:
         try:
             return await store.spool("key", 100)

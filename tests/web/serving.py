@@ -84,6 +84,8 @@ class Arriving:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    data = None
+
     def fileno(self) -> int | None:
         return self._fd if self._in_file else None
 
