@@ -279,7 +279,7 @@ async def service(
             meters=monitor.meters,
             renderings=ByteLRU[str, Rendering](RENDERINGS),
             observer=observe,
-            ahead=Ahead(clock=time.monotonic),
+            ahead=Ahead(clock=time.monotonic, offload=offload),
         )
         senders = stack.enter_context(ThreadPoolExecutor(SENDERS, thread_name_prefix="send"))
         lasting = stack.enter_context(Lasting(key=await asyncio.to_thread(own_key, root)))

@@ -225,7 +225,7 @@ class Index:
     synthesize_metadata: bool = True
     """Whether sidecars are made for wheels whose mirror offers none."""
     prefetch_dependencies: bool = True
-    """Whether the pages of what a wheel requires are asked for when its metadata are served."""
+    """Whether the pages of what a wheel requires, and the metadata on them, are asked for when its metadata are served."""
     auth: Literal["none"] | None = None
     """`none` opens this index to everyone, whatever `auth` says; None: as `auth` says."""
 

@@ -29,6 +29,8 @@ _REQUIREMENT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _EXTRA = re.compile(rb"\bextra\s*(?:==|in)")
+_BESIDE = re.compile(rb"\[[^\]]*\]|[()]")
+"""What stands beside a requirement's version specifier: extras, and the parentheses of old."""
 _VERSION = re.compile(rb"^Metadata-Version[ \t]*:[ \t]*[0-9]", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(rb"^Name[ \t]*:[ \t]*([!-~]{1,200})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
@@ -70,19 +72,20 @@ def requires_python(metadata: bytes) -> str | None:
     return text
 
 
-def requires(metadata: bytes) -> tuple[ProjectName, ...]:
-    """The names in Requires-Dist (PEP 508) that no extra makes needed, in their order, each once.
+def requires(metadata: bytes) -> dict[ProjectName, str]:
+    """The names in Requires-Dist (PEP 508) that no extra makes needed, in their order, each with the first specifier it has.
 
     Other markers aren't weighed: whose environment they are about isn't known. What is required from an address of
     its own (`name @ url`) is no index's business, and what can't be a name is passed over.
     """
-    found: dict[ProjectName, None] = {}
+    found: dict[ProjectName, str] = {}
     for name, rest in _REQUIREMENT.findall(_headers(metadata))[:MAX_REQUIREMENTS]:
         if rest.lstrip().startswith(b"@") or _EXTRA.search(rest.partition(b";")[2]):
             continue
         if (project := project_name(name.decode("ascii"))) is not None:
-            found[project] = None
-    return tuple(found)
+            versions = _BESIDE.sub(b"", rest.partition(b";")[0]).decode("ascii", "replace").strip()
+            found.setdefault(project, versions[:MAX_SPECIFIER])
+    return found
 
 
 def _headers(metadata: bytes) -> bytes:

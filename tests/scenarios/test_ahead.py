@@ -1,4 +1,4 @@
-"""Pages that are fetched ahead: what a wheel requires is asked for when its metadata go out."""
+"""What is fetched ahead: when a wheel's metadata go out, the pages of what it requires are asked for, and so on from there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pages_of(origin: Origin, name: str) -> int:
 
 
 def test_what_a_wheel_requires_is_there_when_the_client_comes(origin: Origin, daemon: Make) -> None:
-    """Each once, whatever the number of clients; nothing for an extra, and nothing further from there."""
+    """Each once, whatever the number of clients; nothing for an extra, and no wheel."""
     top = wheel(
         "top", "1.0", requires=["one>=1", "Two; python_version>'3'", "never; extra == 'x'", "unknown"]
     )
@@ -44,7 +44,46 @@ def test_what_a_wheel_requires_is_there_when_the_client_comes(origin: Origin, da
             answer.headers
         )
         assert pages_of(origin, name) == 1
-    assert pages_of(origin, "never") == pages_of(origin, "deeper") == 0
+    assert pages_of(origin, "never") == 0
+    assert not [request for request in origin.requests if request.path.endswith(".whl")]
+
+
+def test_a_whole_chain_is_there_before_the_client_has_asked_for_its_second_link(
+    origin: Origin, daemon: Make
+) -> None:
+    """By way of the metadata on each page; what is required in a circle, or twice, is asked for once."""
+    chain = [
+        wheel(f"link{number}", "1.0", requires=[f"link{number + 1}>=1", "link0", "base"])
+        for number in range(4)
+    ]
+    for item in chain:
+        origin.add(item)
+    origin.add(wheel("base", "1.0"))
+    running = daemon(config_for(origin))
+    assert sidecar(running, chain[0]) == chain[0].metadata
+    origin.wait_for(lambda: pages_of(origin, "link4") == 1)
+    for item in chain[1:]:
+        assert sidecar(running, item) == item.metadata
+    asked = [request.path for request in origin.requests]
+    assert sorted(set(asked)) == sorted(asked)
+    assert sum(path.endswith(".metadata") for path in asked) == len(chain) + 1
+
+
+def test_nothing_is_guessed_where_it_depends_on_the_client(origin: Origin, daemon: Make) -> None:
+    """Of wheels for platforms the client takes one: its page is asked for, and no wheel's metadata."""
+    top = wheel("top", "1.0", requires=["native", "pure<2"])
+    origin.add(top)
+    origin.add(wheel("native", "1.0", requires=["deeper"], tag="cp311-cp311-linux_x86_64"))
+    pure = wheel("pure", "1.0", requires=["last"])
+    origin.add(pure)
+    origin.add(wheel("pure", "2.0", requires=["deeper"]))
+    running = daemon(config_for(origin))
+    assert sidecar(running, top) == top.metadata
+    origin.wait_for(lambda: pages_of(origin, "last") == pages_of(origin, "native") == 1)
+    assert running.stop() == 0
+    assert pages_of(origin, "deeper") == 0
+    asked = {request.filename for request in origin.requests if request.path.endswith(".metadata")}
+    assert asked == {f"{item.filename}.metadata" for item in (top, pure)}
 
 
 def test_mirrors_that_hang_keep_no_client_from_its_metadata(origin: Origin, daemon: Make) -> None:

@@ -95,7 +95,16 @@ REQUIRED = [
 @pytest.mark.parametrize(("metadata", "expected"), REQUIRED)
 def test_requires(metadata: bytes, expected: tuple[str, ...]) -> None:
     """What an extra makes needed, what has an address of its own, and what can't be a name is passed over."""
-    assert requires(metadata) == expected
+    assert tuple(requires(metadata)) == expected
+
+
+def test_what_is_required_comes_with_its_specifier() -> None:
+    """For a guess only, so the first one of a project will do."""
+    metadata = HEAD + (
+        b"Requires-Dist: idna>=2, <4; python_version>'3'\nRequires-Dist: chardet (<4,>=2)\n"
+        b"Requires-Dist: b.c[x, y] ~=1.0\nRequires-Dist: d\nRequires-Dist: idna<3\n"
+    )
+    assert requires(metadata) == {"idna": ">=2, <4", "chardet": "<4,>=2", "b-c": "~=1.0", "d": ""}
 
 
 def test_no_metadata_requires_the_whole_index() -> None:
