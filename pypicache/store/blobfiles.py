@@ -26,7 +26,7 @@ from pypicache.rules.eviction import Candidate, bounded_credit, credit_after
 from pypicache.store.files import entries, open_plain, same_file, store_error, sync_directory
 from pypicache.store.quarantine import Quarantine
 from pypicache.store.sharing import Sharing
-from pypicache.store.usage import Usage
+from pypicache.store.usage import Sums, Usage
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 DIRECTORY = re.compile(r"[0-9a-f]{2}")
@@ -91,6 +91,42 @@ class BlobFiles:
             sums.blob(sha256, size - (before or 0), 0 if before is not None else 1)
         if fsync:
             sync_directory(path.parent)
+
+    def put(
+        self, part: Path, fd: int, sha256: str, size: int, *, fits: Callable[[Sums, int], bool], fsync: bool
+    ) -> bool:
+        """As `publish`, of a file for which nothing was booked, with as few words to the disk as can be.
+
+        False, and nothing has happened, where it doesn't fit or the place is taken by something else. Raises OSError, StoreError.
+        """
+        path = self.path(sha256)
+        self._sharing.file(fd)
+        now = self._now()
+        os.utime(fd, (now, now))
+        if fsync:
+            os.fdatasync(fd)
+        try:
+            done = self._name(part, fd, path, size, fits)
+        except FileNotFoundError:  # the first one with these digits
+            self._sharing.make_directories(path.parent, self.directory)
+            done = self._name(part, fd, path, size, fits)
+        if done and fsync:
+            sync_directory(path.parent)
+        return done
+
+    def _name(self, part: Path, fd: int, path: Path, size: int, fits: Callable[[Sums, int], bool]) -> bool:
+        with self._usage.locked() as sums:
+            if not fits(sums, size):
+                return False
+            if not same_file(part, fd):
+                raise StoreError("a file was removed from the cache while it was written")
+            before = _plain_size(path)
+            try:
+                part.rename(path)
+            except IsADirectoryError:
+                return False
+            sums.blob(path.name, size - (before or 0), 0 if before is not None else 1)
+        return True
 
     # What is there
 

@@ -64,16 +64,16 @@ def claim(path: Path, quarantine: Quarantine) -> Part:
 
 def fresh(path: Path) -> int:
     """A new, locked file there, for somebody who writes and names it at once; a crash leaves it to `sweep`. Raises OSError, StoreError."""
-    for _ in range(_ATTEMPTS):
-        fd = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if same_file(path, fd):
-                return fd
-        except BlockingIOError:
-            pass  # somebody sweeps
+    fd = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:  # somebody sweeps: it is about to go
         os.close(fd)
-    raise StoreError("the cache can't begin a file: its name keeps changing hands")
+        raise StoreError("the cache can't begin a file: it was swept away") from error
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _with_journal(path: Path, fd: int, quarantine: Quarantine) -> Part:

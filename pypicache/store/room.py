@@ -65,6 +65,10 @@ class Room:
         """Bytes that have to go before so many may come."""
         return self._short(self._usage.sums, incoming)
 
+    def fits(self, sums: Sums, size: int) -> bool:
+        """Whether so many bytes have room as it is; `sums` are locked by the caller, who books them."""
+        return not self._short(sums, size)
+
     def take(self, size: int) -> None:
         """Book so many bytes for a spool, evicting what must go. Raises StoreFull."""
         if size <= 0:

@@ -169,14 +169,18 @@ class Spools:
             raise store_error("the cache can't publish a file", error) from error
 
     def _put(self, key: str, data: bytes, sha256: str) -> FileBlob:
-        part, fd, size = self._keeper.spools / parts.part_name(key), -1, len(data)
-        self._keeper.room.take(size)
+        """All that there is to do for a small file: written, booked and named."""
+        room, files = self._keeper.room, self._keeper.files
+        part, fd, size, booked = self._keeper.spools / parts.part_name(key), -1, len(data), 0
         try:
             fd = parts.fresh(part)
             write_at(fd, 0, [data])
-            self._keeper.files.publish(part, fd, sha256, size, charged=size, fsync=self._fsync)
+            if not files.put(part, fd, sha256, size, fits=room.fits, fsync=self._fsync):
+                room.take(size)
+                booked = size
+                files.publish(part, fd, sha256, size, charged=size, fsync=self._fsync)
         except BaseException as error:
-            self._keeper.room.give(size)
+            room.give(booked)
             if fd >= 0:
                 with contextlib.suppress(OSError):
                     parts.remove(part, fd)
