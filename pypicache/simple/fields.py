@@ -6,6 +6,7 @@ can't be one. Whether a page is worth keeping is not decided here, and nothing h
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -37,6 +38,8 @@ _MAX_SIZE = 2**63
 _URL = re.compile(
     r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?][!-\[\]-~]*)?", re.IGNORECASE
 )
+_BELOW = re.compile(r"((?:\.\./)*)((?:(?!\.\.?/)[A-Za-z0-9._~%+!-]+/)*(?!\.\.?\Z)[A-Za-z0-9._~%+!-]+)")
+"""A relative path as pages have it: up, and down again."""
 _UNSENDABLE = re.compile(r"[^!-~]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _TIME = re.compile(
@@ -69,13 +72,22 @@ def link(base: str, text: str) -> str | None:
         return None
     try:
         # The scheme is the one part that is put into its usual spelling: clients compare it.
-        url = (
-            _SCHEME.sub(lambda m: m[0].lower(), text, count=1) if _SCHEME.match(text) else urljoin(base, text)
-        )
+        if (plain := _BELOW.fullmatch(text)) is not None:
+            url = _folder(base, plain[1]) + plain[2]
+        elif _SCHEME.match(text):
+            url = _SCHEME.sub(lambda m: m[0].lower(), text, count=1)
+        else:
+            url = urljoin(base, text)
         url = _UNSENDABLE.sub(lambda m: quote(m[0]), url)
     except ValueError:  # a broken IPv6 host, or a lone surrogate
         return None
     return url if _URL.fullmatch(url) and len(url) <= MAX_URL else None
+
+
+@functools.lru_cache(maxsize=64)
+def _folder(base: str, up: str) -> str:
+    """What `urljoin` puts before a path that goes up so far: the same for all files of a page, and dear."""
+    return urljoin(base, up or "./")
 
 
 def upload_time(text: str) -> str | None:

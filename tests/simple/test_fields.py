@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import urljoin
+
 import pytest
 
 from pypicache.simple import fields
@@ -38,6 +40,18 @@ BASE = "https://index.example.org/root/simple/foo/"
 )
 def test_1b_links_become_absolute_and_stay_verbatim(text: str, expected: str) -> None:
     assert expected == fields.link(BASE, text)
+
+
+@pytest.mark.parametrize(
+    "base", [BASE, "https://h.example/page", "http://h.example", "https://h.example/a//b/?q=1"]
+)
+@pytest.mark.parametrize("up", ["", "../", "../../", "../" * 6])
+@pytest.mark.parametrize(
+    "rest", ["a-1.zip", "p/a/b/c%2b+~.whl", ".hidden", "..a", "a/.b/...c", "a/../b", "./a", "a/.", ".."]
+)
+def test_relative_paths_are_joined_as_rfc_3986_has_it(base: str, up: str, rest: str) -> None:
+    """Those of the usual form by a short way, which comes to the same."""
+    assert fields.link(base, up + rest) == urljoin(base, up + rest)
 
 
 @pytest.mark.parametrize(
