@@ -36,7 +36,7 @@ AGAIN = 600.0
 """Seconds for which one sidecar, or one project's page, isn't looked at again."""
 
 AT_ONCE = 24
-"""Projects that are asked for at the same time: half of what one uv asks for."""
+"""Pages that are asked for at the same time, and as many sidecars: together what one uv asks for, and fewer than a mirror's connections."""
 
 WAITING = 256
 """Projects that are asked for or wait for it; beyond, nothing is fetched ahead."""
@@ -61,7 +61,8 @@ class Ahead:
         self._clock = clock
         self._offload = offload
         self._tasks = Tasks()
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._pages = asyncio.Semaphore(AT_ONCE)
+        self._sidecars = asyncio.Semaphore(AT_ONCE)
         self._seen: ByteLRU[tuple[str, str], float] = ByteLRU(SEEN)
         self._asked: set[tuple[str, ProjectName]] = set()
 
@@ -95,13 +96,14 @@ class Ahead:
             task.add_done_callback(lambda _, key=key: self._asked.discard(key))  # type: ignore[misc]
 
     async def _project(self, index: Serving, project: ProjectName, specifier: str, depth: int) -> None:
-        async with self._turns:
-            try:
+        try:
+            async with self._pages:
                 page = await index.page(project)
-                if depth > 1 and len(page.data) <= WORTH_GUESSING and self.due(index.name, f"{project} page"):
+            if depth > 1 and len(page.data) <= WORTH_GUESSING and self.due(index.name, f"{project} page"):
+                async with self._sidecars:
                     await self._metadata(index, page, specifier, depth)
-            except (PypicacheError, OSError):
-                return
+        except (PypicacheError, OSError):
+            return
 
     async def _metadata(self, index: Serving, page: Page, specifier: str, depth: int) -> None:
         """The metadata of the wheel that the page leaves to guess, and what they require."""
