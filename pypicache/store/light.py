@@ -57,6 +57,7 @@ class LightSpool:
         self._land = land
         self._on_closed = closed
         self._data: bytearray | None = bytearray()
+        self._sha256: str | None = None
         self._file: FileSpool | None = None
         self._landing = asyncio.Lock()
         self._closing = False
@@ -93,6 +94,7 @@ class LightSpool:
         if data is not None and not self._landing.locked() and offset == len(data) and end <= self.most:
             for buffer in buffers:
                 data += buffer
+            self._sha256 = None
             return
         await (await self._landed()).write(offset, buffers)
 
@@ -106,6 +108,8 @@ class LightSpool:
                 hasher.update(self._data)
             else:
                 await asyncio.to_thread(hasher.update, bytes(self._data))
+            if algorithm == "sha256":
+                self._sha256 = hasher.hexdigest()
             return hasher.hexdigest()
         except (ValueError, TypeError) as error:
             raise StoreError(f"no digest by {algorithm!r}") from error
@@ -116,7 +120,7 @@ class LightSpool:
         if self._data is None:
             await (await self._landed()).reset(size)
         else:
-            self._data = bytearray()
+            self._data, self._sha256 = bytearray(), None
             await self._fit(size)
 
     async def expect(self, size: int) -> None:
@@ -157,11 +161,13 @@ class LightSpool:
             self._file.close()
         self._on_closed(self)
 
-    def settled(self) -> bytes:
-        """All of it, to be published. Raises IntegrityError where it isn't what was expected."""
+    def settled(self, sha256: str) -> bytes:
+        """All of it, to be published. Raises IntegrityError where it is known not to be `sha256`, or isn't as long as it should be."""
         assert self._data is not None
         if self.size not in {None, len(self._data)}:
             raise IntegrityError("a download", expected=f"{self.size} bytes", got=f"{len(self._data)}")
+        if self._sha256 not in {None, sha256}:
+            raise IntegrityError("a download", expected=sha256, got=str(self._sha256))
         return bytes(self._data)
 
     async def _landed(self) -> FileSpool:

@@ -134,7 +134,7 @@ class Spools:
             raise ValueError(f"not a SHA-256: {sha256!r}")
         file = spool.file if isinstance(spool, LightSpool) else spool
         if isinstance(spool, LightSpool) and file is None:
-            put = functools.partial(self._put, spool.key, spool.settled(), sha256)
+            put = functools.partial(self._put, spool.key, spool.settled(sha256), sha256)
             blob = await self._threads.run(put, undo=FileBlob.close)
             spool.close()
             return blob

@@ -156,6 +156,16 @@ async def test_one_that_is_cut_short_is_no_blob(store: DiskBlobStore, root: Path
     assert (content(store, DATA), names(root), told(store)) == (None, set(), account(root))
 
 
+async def test_one_that_is_known_to_be_another_is_no_blob(store: DiskBlobStore) -> None:
+    spool = await begin(store)
+    await spool.write(0, [DATA[1:]])
+    assert await spool.digest("sha256") != SHA256
+    with pytest.raises(IntegrityError):
+        await store.publish(spool, SHA256)
+    await spool.discard()
+    assert content(store, DATA) is None
+
+
 async def test_wrong_bytes_are_set_aside_as_evidence(store: DiskBlobStore, root: Path) -> None:
     spool = await begin(store, len(DATA))
     await spool.write(0, [DATA])
