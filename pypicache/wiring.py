@@ -17,6 +17,7 @@ from pypicache.connecting import wire_to
 from pypicache.events import Observer
 from pypicache.index.ahead import Ahead
 from pypicache.index.catalog import Catalog
+from pypicache.index.content import Stored
 from pypicache.index.explain import Explainer, Explains
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
@@ -27,7 +28,6 @@ from pypicache.index.lists import ProjectLists
 from pypicache.index.lru import ByteLRU
 from pypicache.index.oldlinks import OldLinks
 from pypicache.index.origins import FindsOrigins, Origins
-from pypicache.index.reader import Stored
 from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving

@@ -19,10 +19,10 @@ from pypicache.care.kept import name_of
 from pypicache.care.orders import Prefetch, Prefetched, Target, Wanted
 from pypicache.care.progress import Progress
 from pypicache.errors import PypicacheError
+from pypicache.index.content import Told
 from pypicache.index.entry import Outcome
 from pypicache.index.facts import can_have_sidecar
 from pypicache.index.locate import SIDECAR
-from pypicache.index.reader import Told
 from pypicache.index.serving import Serving
 from pypicache.locks.read import Pin, PinnedFile
 from pypicache.simple import model

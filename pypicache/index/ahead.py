@@ -20,10 +20,10 @@ from types import TracebackType
 from typing import Self
 
 from pypicache.errors import PypicacheError
+from pypicache.index.content import Content
 from pypicache.index.entry import Page
 from pypicache.index.locate import SIDECAR
 from pypicache.index.lru import ByteLRU
-from pypicache.index.reader import Content
 from pypicache.index.serving import Serving
 from pypicache.index.tasks import Tasks
 from pypicache.offload import Offload

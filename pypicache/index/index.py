@@ -18,6 +18,7 @@ import msgspec
 from pypicache.errors import FileNotFound, IntegrityError, PypicacheError, UpstreamError
 from pypicache.index import rendering
 from pypicache.index.catalog import ANSWER_WITHIN, Catalog
+from pypicache.index.content import Content
 from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.facts import Facts, can_have_sidecar
 from pypicache.index.lease import Lease
@@ -27,7 +28,6 @@ from pypicache.index.locate import SIDECAR, Located, sidecar_of
 from pypicache.index.locator import Locator
 from pypicache.index.lru import ByteLRU
 from pypicache.index.notes import Notes
-from pypicache.index.reader import Content
 from pypicache.index.renderer import Renderer
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Opened, Serving

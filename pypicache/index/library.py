@@ -16,8 +16,9 @@ from typing import Self
 from pypicache.errors import FileNotFound, UpstreamError
 from pypicache.events import Observer
 from pypicache.index.budget import Budget
+from pypicache.index.content import Stored
 from pypicache.index.lru import ByteLRU
-from pypicache.index.reader import Reader, Stored
+from pypicache.index.reader import Reader
 from pypicache.index.tasks import Tasks
 from pypicache.index.transfer import Transfer
 from pypicache.simple.model import File

@@ -33,8 +33,8 @@ from pypicache.errors import (
     UpstreamTimeout,
 )
 from pypicache.events import ListRefreshed, MirrorFailed, Observer
+from pypicache.index.content import Stored
 from pypicache.index.entry import Outcome
-from pypicache.index.reader import Stored
 from pypicache.index.tasks import Tasks
 from pypicache.offload import Offload
 from pypicache.rules import freshness

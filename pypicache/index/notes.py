@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 
+from pypicache.index.content import Content
 from pypicache.index.facts import Facts
 from pypicache.index.locate import sidecar_of
-from pypicache.index.reader import Content
 from pypicache.index.tasks import Tasks
 from pypicache.simple.model import File, ProjectName
 from pypicache.store.links import LinkRecord, LinkStore

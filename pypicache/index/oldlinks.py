@@ -15,11 +15,11 @@ from typing import Protocol
 
 from pypicache.errors import FileNotFound, ProjectNotFound, UpstreamError
 from pypicache.index.catalog import Catalog
+from pypicache.index.content import Stored
 from pypicache.index.entry import Outcome, Page
 from pypicache.index.layered import LayeredIndex
 from pypicache.index.locate import SIDECAR
 from pypicache.index.locator import OK, candidates_of
-from pypicache.index.reader import Stored
 from pypicache.index.serving import Opened
 from pypicache.offload import Offload
 from pypicache.simple import model

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pypicache.index.catalog import ANSWER_WITHIN
+from pypicache.index.content import Content
 from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.lease import Lease
 from pypicache.index.lru import ByteLRU
-from pypicache.index.reader import Content
 from pypicache.index.rendering import Rendering
 from pypicache.simple.model import File, ProjectName
 

@@ -40,11 +40,11 @@ from pypicache.errors import (
 )
 from pypicache.events import Observer, SidecarMade
 from pypicache.index.catalog import ANSWER_WITHIN
+from pypicache.index.content import Content, Stored
 from pypicache.index.extract import Extractor, Found
 from pypicache.index.facts import Facts
 from pypicache.index.locate import SIDECAR, sidecar_of
 from pypicache.index.lru import ByteLRU
-from pypicache.index.reader import Content, Stored
 from pypicache.index.tasks import Tasks
 from pypicache.index.unstored import Unstored
 from pypicache.offload import Offload

@@ -75,9 +75,7 @@ class Transfer:
         max_size: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.key = key
-        self.file = file
-        self.copies = copies
+        self.key, self.file, self.copies = key, file, copies
         self.state = State.CLAIM
         self.sha256: str | None = file.sha256
         self.error: PypicacheError | None = None

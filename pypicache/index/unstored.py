@@ -10,7 +10,7 @@ import os
 import tempfile
 
 from pypicache.errors import StoreError
-from pypicache.index.reader import Content, Told
+from pypicache.index.content import Content, Told
 
 
 class Unstored:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from aiohttp import hdrs, web
 
-from pypicache.index.reader import Content, Stored
+from pypicache.index.content import Content, Stored
 
 LOCATION = "/-accel/"
 """The internal location: what follows is `ab/cd/<64 digits>`, as below `blobs/sha256/` in the cache directory. No index

@@ -11,11 +11,11 @@ from aiohttp import hdrs, web
 
 from pypicache.index.ahead import Ahead
 from pypicache.index.catalog import ANSWER_WITHIN
+from pypicache.index.content import Content
 from pypicache.index.entry import Outcome
 from pypicache.index.locate import SIDECAR
 from pypicache.index.lru import ByteLRU
 from pypicache.index.oldlinks import LoneFile
-from pypicache.index.reader import Content
 from pypicache.index.rendering import Rendering, compress
 from pypicache.index.serving import Opened, Serving
 from pypicache.rules import ranges

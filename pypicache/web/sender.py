@@ -21,7 +21,7 @@ from concurrent.futures import Executor
 from aiohttp import web
 
 from pypicache.errors import PypicacheError, one_line
-from pypicache.index.reader import Content
+from pypicache.index.content import Content
 from pypicache.web.outlet import Outlet
 from pypicache.web.pace import PACE, Pace, Watch
 from pypicache.web.pagecache import load, read

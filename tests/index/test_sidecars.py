@@ -26,10 +26,10 @@ from pypicache.errors import (
 )
 from pypicache.events import Event, MirrorFailed, SidecarMade
 from pypicache.index import unstored
+from pypicache.index.content import Content, Stored
 from pypicache.index.extract import Extractor, NoRanges
 from pypicache.index.facts import Fact, Facts
 from pypicache.index.library import Library
-from pypicache.index.reader import Content, Stored
 from pypicache.index.sidecars import Sidecar, Sidecars
 from pypicache.offload import Offload
 from pypicache.simple.model import Digest, File, ProjectName

@@ -524,7 +524,8 @@ async def test_a_cancelled_claim_leaves_nothing(store: DiskBlobStore, root: Path
         if not isinstance(result, BaseException):
             await result.discard()
         await (await claim_when_free(store)).discard()
-    for spool in tuple(store._open_spools):  # closed when the threads that work for them have ended
+    for spool in tuple(store._spools._open):  # closed when the threads that work for them have ended
+        assert isinstance(spool, FileSpool)
         await spool.idle()
     assert open_descriptors() == before
     assert names(root / "spool") == set()

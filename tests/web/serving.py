@@ -17,7 +17,7 @@ import uvloop
 from aiohttp import web
 
 from pypicache.errors import PypicacheError
-from pypicache.index.reader import Content, Told
+from pypicache.index.content import Content, Told
 from pypicache.store.fileblob import FileBlob
 from pypicache.web.pace import PACE, Pace
 from pypicache.web.sender import send

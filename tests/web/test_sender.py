@@ -18,7 +18,7 @@ import trustme
 from aiohttp import web
 
 from pypicache.errors import IntegrityError, UpstreamTimeout
-from pypicache.index.reader import Content, Stored
+from pypicache.index.content import Content, Stored
 from pypicache.web import sender
 from pypicache.web.pace import Pace, limit_silence
 from pypicache.web.turn import MOST
