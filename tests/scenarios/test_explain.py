@@ -15,6 +15,7 @@ from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.origin import Body, Both, Origin, Status
+from tests.waiting import until
 from tests.wheels import wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -107,6 +108,7 @@ def test_why_a_file_is_handed_out_or_not(origin: Origin, daemon: MakeDaemon) -> 
     assert before == {"filename": kept.filename, "answer": "the page is asked for, which decides"}
     link = running.link(gone)
     assert get(link).status == 200
+    until(lambda: "links" in about(running, gone.filename))  # a link is remembered behind the answer
     listed = about(running, gone.filename)
     assert (listed["listed_by"], listed["size"], listed["links"]) == ("origin", len(gone.data), 1)
     assert listed["digests"] == [f"sha256:{gone.sha256}"]
