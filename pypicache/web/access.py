@@ -63,7 +63,7 @@ class AccessLog:
         self._size = 0
         self._due: asyncio.TimerHandle | None = None
         self._stamp = self._begin = ""
-        self._halves: dict[Answered, tuple[str, str, str]] = {}
+        self._halves: dict[Answered, tuple[str, str]] = {}
         self.configure(settings, journal=journal)
 
     def configure(self, settings: Settings, *, journal: bool = False) -> None:
@@ -98,22 +98,25 @@ class AccessLog:
                 self._add(self._json(replace(record, client=client, seconds=seconds, request_id=name)))
             return
         lines: list[str] = []
-        halves, begin, until = self._halves, self._begin, self._second + 1
+        before: Answered | None = None
+        whose, line, until = "", "", self._second + 1
         for number, (record, client, at, seconds) in enumerate(times, first):
-            if not until - 1 <= at < until:
-                self._look_at_the_clock(at)
-                begin, until = self._begin, self._second + 1
-            asked, about, hardly = halves.get(record) or self._halve(record)
-            middle = hardly if seconds < _HARDLY_ANY else f" {asked} {_milliseconds(seconds)} {about}"
-            lines.append(f"{begin}{client or '-'}{middle}{prefix}{number}\n")
+            # A crowd that asks for the same gets lines that are the same, but for the number.
+            if record is before and client is whose and until - 1 <= at < until and seconds < _HARDLY_ANY:
+                lines.append(f"{line}{number}\n")
+                continue
+            self._look_at_the_clock(at)
+            asked, about = self._halves.get(record) or self._halve(record)
+            line = f"{self._begin}{client or '-'} {asked} {_milliseconds(seconds)} {about}{prefix}"
+            lines.append(f"{line}{number}\n")
+            before, whose, until = record if seconds < _HARDLY_ANY else None, client, self._second + 1
         self._add("".join(lines))
 
-    def _halve(self, record: Answered) -> tuple[str, str, str]:
-        """What a record's line has before and after the time it took, and both around hardly any: worked out once."""
+    def _halve(self, record: Answered) -> tuple[str, str]:
+        """What a record's line has before and after the time it took, worked out once for all the times it is given again."""
         if len(self._halves) >= HALVED:
             self._halves.clear()
-        asked, about = _request(record), _outcome(record)
-        found = self._halves[record] = (asked, about, f" {asked} {_milliseconds(0.0)} {about}")
+        found = self._halves[record] = (_request(record), _outcome(record))
         return found
 
     def _look_at_the_clock(self, at: float) -> None:
@@ -168,7 +171,7 @@ class AccessLog:
 
 
 _HARDLY_ANY = 0.00005
-"""Seconds below which a time is told without being put into digits: most hot answers take less."""
+"""Seconds below which all times look the same in a line, which is what most hot answers take."""
 
 
 def _milliseconds(seconds: float) -> str:

@@ -14,6 +14,7 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from pypicache.events import Answered
 from pypicache.web.request import Repeatable, Request
+from pypicache.web.sheet import Sheet, Sheets
 
 MEMORY = 8 << 20
 """Bytes of heads and what belongs to them. Bodies aren't counted: they are held elsewhere, and only looked up."""
@@ -40,16 +41,28 @@ class Prepared:
         "_lease",
         "_peek",
         "_reads",
+        "_sheets",
+        "_times",
         "_until",
         "_use",
         "forwarded",
         "record",
+        "sheet",
         "used",
     )
 
     def __init__(
-        self, request: Request, response: web.StreamResponse, repeatable: Repeatable, record: Answered
+        self,
+        request: Request,
+        response: web.StreamResponse,
+        repeatable: Repeatable,
+        record: Answered,
+        sheets: Sheets,
     ) -> None:
+        self._sheets = sheets
+        self._times = 0
+        self.sheet: Sheet | None = None
+        """The answer as `parts` gives it, if it has one: for its body, which must be this one."""
         self._lease = repeatable.lease
         self._reads = repeatable.lease.reads
         self._peek = self._use = None
@@ -85,6 +98,7 @@ class Prepared:
             found = read(key)
             if found is not value and found != value:
                 return None
+        self._times += 1
         if self._peek is None:
             return self._head, b""
         made = self._peek(self._key)
@@ -96,8 +110,7 @@ class Prepared:
         if not lease.since <= now < lease.until:
             return False
         lease.use()
-        if self._use is not None:
-            self._use(self._key)
+        made = None if self._use is None else self._use(self._key)
         text = f"{self._fixed}Date: {formatdate(now, usegmt=True)}\r\n"
         until = min(math.floor(now) + 1.0, lease.until)
         if (since := self._confirmed_at) is not None:
@@ -106,6 +119,9 @@ class Prepared:
             until = min(until, since + passed + 1)
         self._head = f"{text}\r\n".encode()
         self._from, self._until, self.used = now, until, now
+        times, self._times, self.sheet = self._times, 0, None
+        if made is not None and self._sheets.worth(times, made.body):
+            self.sheet = self._sheets.make(self._head, made.body)
         return True
 
 
@@ -120,6 +136,7 @@ class Repeats:
         self._limit = memory
         self._weight = 0
         self._held: dict[bytes, Prepared] = {}
+        self._sheets = Sheets()
         self.find = self._held.get
         """The answer that was given to a request of that head, if it is kept; whether it holds, it says itself."""
 
@@ -150,7 +167,7 @@ class Repeats:
             and _framed(response)
         ):
             self.drop(request.head)
-            prepared = Prepared(request, response, request.repeatable, request.record)
+            prepared = Prepared(request, response, request.repeatable, request.record, self._sheets)
             prepared.used = self.clock()
             self._held[request.head] = prepared
             self._weight += len(request.head) + prepared.weight

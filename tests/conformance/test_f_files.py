@@ -188,7 +188,8 @@ def test_f9_the_first_byte_leaves_before_the_last_has_come(place: Place, item: W
     connection.request("GET", place.link(item))
     response = connection.getresponse()
     first = response.read(1000)
-    place.origin.wait_for(lambda: place.origin.stalled > 0)  # the origin notes it when all that it may send is sent
+    # The origin notes it when all that it may send is sent.
+    place.origin.wait_for(lambda: place.origin.stalled > 0)
     gate.open()
     assert first + response.read() == item.data
     connection.close()

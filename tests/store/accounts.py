@@ -23,7 +23,8 @@ class Account:
 def account(root: Path) -> Account:
     """What there is, read from the directory. A spool stands for what it will be, if its journal says so."""
     blobs = _sizes((root / "blobs" / "sha256").glob("*/*/*"))
-    links = _sizes((root / "links").glob("[0-9a-f][0-9a-f][0-9a-f]/*"))  # not `tmp`, where a kill may leave something
+    # Not `links/tmp`, where a kill may leave something.
+    links = _sizes((root / "links").glob("[0-9a-f][0-9a-f][0-9a-f]/*"))
     spools = sum(map(_booked, (root / "spool").glob("*.part")))
     return Account(sum(blobs), len(blobs), spools, sum(links))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import random
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -27,6 +28,7 @@ from pypicache.web.pace import Pace
 from pypicache.web.repeats import Repeats
 from pypicache.web.request import Repeatable, Request
 from pypicache.web.server import Protocol, Server
+from pypicache.web.sheet import LARGEST, LEAST, OFTEN
 from tests.clock import EPOCH, ManualClock
 from tests.web.serving import Run, run
 
@@ -430,6 +432,52 @@ async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, s
     """Ask for the page, and read its head and so many bytes."""
     writer.write(PAGE)
     return await reader.readuntil(b"\r\n\r\n") + await reader.readexactly(size)
+
+
+@pytest.mark.parametrize(
+    ("size", "sheet"), [(LEAST - 1, False), (LEAST, True), (LARGEST, True), (LARGEST + 1, False)]
+)
+def test_an_answer_that_is_wanted_often_is_put_on_the_connection_by_the_kernel(
+    run: Run, size: int, sheet: bool
+) -> None:
+    """The same bytes, with the Date of the moment, for a client that has no room, too; its descriptor isn't left open."""
+
+    async def check() -> None:
+        site = Site(body=random.Random(size).randbytes(size))
+        async with listening(site) as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            first = await exchange(reader, writer, size)
+            for _ in range(OFTEN + 1):
+                assert undated(await exchange(reader, writer, size)) == undated(first)
+            site.server.ledger.settle()  # told, before it is later
+            site.clock.advance(1)
+            later = await exchange(reader, writer, size)
+            prepared = site.repeats.find(PAGE)
+            found = prepared is not None and prepared.sheet is not None
+            del prepared  # what an assertion looks at lives as long as its frame
+            assert found == sheet
+            assert not sheet or b"Date: Tue, 14 Nov 2023 22:13:21 GMT" in later
+            assert b"Age: 11" in later
+            assert later.endswith(site.body)
+            loop = asyncio.get_running_loop()
+            with socket.socket() as slow:
+                slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+                slow.setblocking(False)
+                await loop.sock_connect(slow, ("127.0.0.1", port))
+                for _ in range(20):  # more than its connection has room for
+                    await loop.sock_sendall(slow, PAGE)
+                    await exchange(reader, writer, size)
+                arrived = b""
+                while arrived.count(site.body) < 20 and (more := await loop.sock_recv(slow, 1 << 20)):
+                    arrived += more
+            assert (arrived.count(site.body), arrived.count(b"HTTP/1.1 200 ")) == (20, 20)
+            sheets = site.repeats._sheets
+            assert sheets.count == sheet
+            site.repeats.drop(PAGE)
+            assert sheets.count == 0
+            writer.close()
+
+    run(check())
 
 
 @pytest.mark.parametrize("size", [0, 100, COPIED, COPIED + 1, 5_000_000])
