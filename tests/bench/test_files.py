@@ -9,8 +9,9 @@ import pytest
 from tests.bench.files import LARGE, measure, sendfile_server, served
 from tests.wheels import wheel
 
-GOAL, BAR = 1.3, 1.6
-"""What is aimed at, and what fails: other things run on the machine that tests run on."""
+GOAL, BAR = 1.3, 2.5
+"""What is aimed at, and what fails. Machines differ: 1.0 on one is 1.5 on another, and more beside other tests; a file that is
+read and written instead costs five times."""
 
 
 @pytest.mark.bench
