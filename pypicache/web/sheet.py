@@ -1,7 +1,7 @@
 """A hot answer as the kernel has it: head and body in a file in memory, which one `sendfile` puts on a connection.
 
 What is written to a socket is copied into the kernel, each time. `sendfile` hands over the pages of a file instead, which many
-connections can have at once; with a page of 22 kB that saves a fifth of all that an answer costs, with a small wheel more. A sheet
+connections can have at once; with a page of 22 kB that took an answer from 12.4 to 10.8 microseconds, with a wheel of 126 kB from 28.7 to 21.8. A sheet
 never changes: the next second's head needs another one, so an answer must be wanted often to be worth it (`Sheets.worth`).
 
 It can be done where the system has files in memory (Linux), on connections without TLS.
@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 
 LEAST = 8 << 10
-"""Bytes of a body from which on it is worth it: below, copying takes no longer than a page's bookkeeping."""
+"""Bytes of a body from which on it is done; it was measured with 22 kB and more."""
 
 LARGEST = 256 << 10
 """Bytes of a body up to which a connection's buffer mostly has room for all of it."""
 
 OFTEN = 64
-"""Times that an answer must have been given with one head: to make a sheet takes as long as to give two or three."""
+"""Times that an answer must have been given with one head: to make a sheet takes time, too."""
 
 MOST = 32
 """Sheets at a time, each of which has a descriptor."""
