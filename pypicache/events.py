@@ -250,9 +250,18 @@ class Answered:
     """What names it in this log and, with luck, in others'."""
 
 
-Again = tuple[Answered, str, float, float]
-"""An answer that was given again: its record, and what was another time: the client, when (seconds since the epoch), and
-`seconds`. A plain tuple, since one is made for every hot answer."""
+@dataclass(slots=True)
+class Again:
+    """An answer was given again, as its record says but for what was another time. Whoever gets one only reads it."""
+
+    record: Answered
+    client: str
+    at: float
+    """When the first of them was, in seconds since the epoch; all in the same second."""
+    seconds: float
+    """How long each took, to a few hundredths of a millisecond."""
+    times: int
+    """How often, one after the other."""
 
 
 class Taker(Protocol):
@@ -262,10 +271,10 @@ class Taker(Protocol):
         """A request was answered."""
         ...
 
-    def take_again(self, times: Sequence[Again], prefix: str, first: int) -> None:
+    def take_again(self, again: Sequence[Again], prefix: str, first: int) -> None:
         """Answers were given again, in that order: many are told at a time, so that each costs little.
 
-        What names each request is `prefix` and a number, which for the first is `first`, and then one more each.
+        What names each request, `times` of them for one that was given so often, is `prefix` and a number, which for the first is `first`, and then one more each.
         """
         ...
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -79,14 +78,11 @@ class Monitor:
         self.tally.take(answered)
         self._wanted.take(answered)
 
-    def take_again(self, times: Sequence[Again], prefix: str, first: int) -> None:  # noqa: ARG002 - names are for the log
+    def take_again(self, again: Sequence[Again], prefix: str, first: int) -> None:  # noqa: ARG002 - names are for the log
         """Answers were given again; see `events.Taker`."""
-        seconds: defaultdict[Answered, list[float]] = defaultdict(list)
-        for record, _, _, took in times:
-            seconds[record].append(took)
-        for record, each in seconds.items():
-            self.tally.take_again(record, each)
-            self._wanted.take(record, len(each))
+        for each in again:
+            self.tally.take_again(each.record, each.seconds, each.times)
+            self._wanted.take(each.record, each.times)
 
     def status(
         self,

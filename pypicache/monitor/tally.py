@@ -7,7 +7,7 @@ are words of this program. It knows no metric and no clock.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -71,23 +71,10 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def add(self, value: float) -> None:
-        """One more."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def add_many(self, values: Sequence[float]) -> None:
-        """So many more: quicker than one by one, since most are in one bucket."""
-        ordered = sorted(values)
-        start = 0
-        while start < len(ordered):
-            bucket = bisect_left(self.bounds, ordered[start])
-            stop = len(ordered)
-            if bucket < len(self.bounds):
-                stop = bisect_right(ordered, self.bounds[bucket], start)
-            self.counts[bucket] += stop - start
-            start = stop
-        self.total += sum(ordered)
+    def add(self, value: float, times: int = 1) -> None:
+        """One more, or so many."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,22 +107,17 @@ class Tally:
 
     def take(self, answered: Answered) -> None:
         """Count one."""
+        self.take_again(answered, answered.seconds, 1)
+
+    def take_again(self, answered: Answered, seconds: float, times: int) -> None:
+        """Count so many, each of which took so long."""
         kind, outcome = answered.kind, answered.outcome
         key = (answered.index, kind, answered.status, outcome)
-        self.requests[key] = self.requests.get(key, 0) + 1
+        self.requests[key] = self.requests.get(key, 0) + times
         if answered.sent:
             source = (answered.index, SOURCES[outcome])
-            self.sent[source] = self.sent.get(source, 0) + answered.sent
-        self._histogram(kind, outcome).add(answered.seconds)
-
-    def take_again(self, answered: Answered, seconds: Sequence[float]) -> None:
-        """Count one that was given again so many times, and how long each took."""
-        key = (answered.index, answered.kind, answered.status, answered.outcome)
-        self.requests[key] = self.requests.get(key, 0) + len(seconds)
-        if answered.sent:
-            source = (answered.index, SOURCES[answered.outcome])
-            self.sent[source] = self.sent.get(source, 0) + answered.sent * len(seconds)
-        self._histogram(answered.kind, answered.outcome).add_many(seconds)
+            self.sent[source] = self.sent.get(source, 0) + answered.sent * times
+        self._histogram(kind, outcome).add(seconds, times)
 
     def _histogram(self, kind: Kind, outcome: Outcome) -> Histogram:
         histogram = self.seconds.get((kind, outcome))

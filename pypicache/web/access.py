@@ -69,7 +69,10 @@ class AccessLog:
     def configure(self, settings: Settings, *, journal: bool = False) -> None:
         """Write lines of another form from now on, or none."""
         self._wanted = settings.access
-        self._line = self._json if settings.format == "json" else self._text
+        json = settings.format == "json"
+        self._line, self._line_again = (
+            (self._json, self._json_again) if json else (self._text, self._text_again)
+        )
         self._prefix = _JOURNAL if journal else ""
         self._second = -1
 
@@ -87,30 +90,26 @@ class AccessLog:
             self._look_at_the_clock(time.time())
             self._add(self._line(answered))
 
-    def take_again(self, times: Sequence[Again], prefix: str, first: int) -> None:
+    def take_again(self, again: Sequence[Again], prefix: str, first: int) -> None:
         """Note that these were given again; see `events.Taker`."""
         if not self._wanted:
             return
-        if self._line == self._json:
-            for number, (record, client, at, seconds) in enumerate(times, first):
-                self._look_at_the_clock(at)
-                name = f"{prefix}{number}"
-                self._add(self._json(replace(record, client=client, seconds=seconds, request_id=name)))
-            return
-        lines: list[str] = []
-        before: Answered | None = None
-        whose, line, until = "", "", self._second + 1
-        for number, (record, client, at, seconds) in enumerate(times, first):
-            # A crowd that asks for the same gets lines that are the same, but for the number.
-            if record is before and client is whose and until - 1 <= at < until and seconds < _HARDLY_ANY:
-                lines.append(f"{line}{number}\n")
-                continue
-            self._look_at_the_clock(at)
-            asked, about = self._halves.get(record) or self._halve(record)
-            line = f"{self._begin}{client or '-'} {asked} {_milliseconds(seconds)} {about}{prefix}"
-            lines.append(f"{line}{number}\n")
-            before, whose, until = record if seconds < _HARDLY_ANY else None, client, self._second + 1
-        self._add("".join(lines))
+        for each in again:
+            self._look_at_the_clock(each.at)
+            begin, end = self._line_again(each, prefix)
+            numbers = map(str, range(first, first + each.times))
+            self._add(begin + f"{end}{begin}".join(numbers) + end)
+            first += each.times
+
+    def _text_again(self, again: Again, prefix: str) -> tuple[str, str]:
+        """What comes before and after the number in such a line."""
+        asked, about = self._halves.get(again.record) or self._halve(again.record)
+        took = _milliseconds(again.seconds)
+        return f"{self._begin}{again.client or '-'} {asked} {took} {about}{prefix}", "\n"
+
+    def _json_again(self, again: Again, prefix: str) -> tuple[str, str]:
+        one = replace(again.record, client=again.client, seconds=again.seconds, request_id=prefix)
+        return self._json(one)[: -len(_END)], _END  # its name is the last thing in it
 
     def _halve(self, record: Answered) -> tuple[str, str]:
         """What a record's line has before and after the time it took, worked out once for all the times it is given again."""
@@ -170,8 +169,8 @@ class AccessLog:
         return f"{self._prefix}{msgspec.json.encode(entry).decode()}\n"
 
 
-_HARDLY_ANY = 0.00005
-"""Seconds below which all times look the same in a line, which is what most hot answers take."""
+_END = '"}\n'
+"""Of a line in JSON, after the request's name."""
 
 
 def _milliseconds(seconds: float) -> str:

@@ -5,6 +5,8 @@ the whole head of its request, ready to be sent; and a connection that waits for
 the ordinary way (parsing, a task, routing, negotiation, building headers) nothing is left then, which is nine
 tenths of what a cached page costs.
 
+What comes in one turn of the event loop is answered in one go (`arrivals`), and noted in runs of the same answer to the same client.
+
 It stays a shortcut. Whether an answer may be repeated is said by the handler that gave it (`Repeatable`), and how long, by
 the index (`index.lease`): it is asked each time. Everything else goes the ordinary way, on which alone answers are made:
 
@@ -13,7 +15,7 @@ the index (`index.lease`): it is asked each time. Everything else goes the ordin
     what the handler didn't offer; what holds no longer        an edge that a reload has replaced (each has its own table)
 
 What is known here of aiohttp's `RequestHandler` is when it waits (`_waiter`), whether it ends (`_close`, `_force_close`), what it has
-parsed (`_messages`, `_request_count`) and when it hangs up on idle connections (`_next_keepalive_close_time`).
+parsed (`_messages`, `_request_count`) and how it hangs up on idle connections (`_next_keepalive_close_time`, `_process_keepalive`).
 `tests/web/test_hot.py` fails when they change. It knows nothing of indexes and paths.
 """
 
@@ -24,17 +26,18 @@ import contextlib
 import logging
 import os
 from collections.abc import Sequence
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from pypicache.web.ledger import MOST, Ledger
+from pypicache.web.arrivals import Arrivals
+from pypicache.web.ledger import Ledger
 from pypicache.web.outlet import unsent
 from pypicache.web.pace import PACE, Watch
 from pypicache.web.punctual import Punctual
-from pypicache.web.repeats import Repeats
+from pypicache.web.repeats import Prepared, Repeats
 from pypicache.web.request import Request
 
 log = logging.getLogger(__name__)
@@ -55,25 +58,87 @@ class Repeating(web.Server):
     ledger: Ledger
     """Where answers are noted that are given again."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.arrivals: Arrivals[Shortcut] = Arrivals(self._answer_all)
+        super().__init__(*args, **kwargs)
+
     def client_of(self, peer: str, forwarded: Sequence[str]) -> str:
         """The client's address, when X-Forwarded-For says that."""
         raise NotImplementedError
+
+    def answer(self, connection: Shortcut, data: bytes) -> None:
+        """Answer a request that has an answer ready; all else goes the ordinary way.
+
+        What stands here, and in `_answer_all`, is done for every hot answer: to the last line, it is what those take.
+        """
+        repeats = self.repeats
+        if repeats is None or not connection.waits() or (prepared := repeats.find(data)) is None:
+            connection.receive(data)
+            return
+        began = monotonic()
+        now = repeats.clock()
+        parts = prepared.parts(now)
+        if parts is None:
+            repeats.drop(data)
+        elif connection.hand_over(prepared, parts, began):
+            self._note(prepared, connection.peer, now, monotonic() - began, 1)
+            return
+        connection.receive(data)
+
+    def _answer_all(self, came: Sequence[tuple[Shortcut, bytes]], began: float) -> None:
+        """The same for many, which have waited since then (monotonic).
+
+        Nothing else happens meanwhile: one look at the clock does for all, and an answer that holds for one of them holds for
+        the next who asks for it.
+        """
+        repeats = Repeats(clock=time) if self.repeats is None else self.repeats
+        now, find = repeats.clock(), repeats.find
+        latest: Prepared | None = None
+        parts: tuple[bytes, bytes] | None = None
+        peer, count = "", 0
+        for connection, data in came:
+            try:
+                if not connection.waits() or (prepared := find(data)) is None:
+                    connection.receive(data)
+                    continue
+                if prepared is not latest or connection.peer != peer:
+                    if latest is not None:
+                        self._note(latest, peer, now, monotonic() - began, count)
+                    latest, peer, count = prepared, connection.peer, 0
+                    parts = prepared.parts(now)
+                if parts is None:
+                    repeats.drop(data)
+                elif connection.hand_over(prepared, parts, began):
+                    count += 1
+                    continue
+                connection.receive(data)
+            except Exception as error:  # noqa: BLE001 - what befalls one of them isn't the others' affair
+                connection.fail(error)
+        if latest is not None:
+            self._note(latest, peer, now, monotonic() - began, count)
+
+    def _note(self, prepared: Prepared, peer: str, now: float, seconds: float, times: int) -> None:
+        """It was given so often to a client there, and each time took so long."""
+        if times:
+            prepared.times += times
+            client = self.client_of(peer, prepared.forwarded) if prepared.forwarded else peer
+            self.ledger.note(prepared.record, client, now, seconds, times)
 
 
 class Shortcut(Punctual):
     """One connection, with the shortcut: a base for the server's own protocol."""
 
     __slots__ = (
+        "_arrivals",
         "_at_boundary",
         "_by_reference",
-        "_client",
         "_descriptor",
         "_head",
         "_made",
-        "_notes",
         "_number",
         "_server",
         "_watch",
+        "peer",
     )
 
     pace = PACE
@@ -81,7 +146,7 @@ class Shortcut(Punctual):
 
     def __init__(self, server: Repeating, **options: Any) -> None:
         self._server = server
-        self._notes = server.ledger.notes
+        self._arrivals = server.arrivals
         super().__init__(server, **options)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -95,7 +160,7 @@ class Shortcut(Punctual):
         self._descriptor = sock.fileno() if plain and sock is not None else -1
         self._by_reference = plain and type(transport).__module__.startswith("uvloop")
         peer = transport.get_extra_info("peername")
-        self._client = str(peer[0]) if isinstance(peer, tuple) else str(peer or "")
+        self.peer = str(peer[0]) if isinstance(peer, tuple) else str(peer or "")
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -103,59 +168,63 @@ class Shortcut(Punctual):
         self._watch.close()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:  # noqa: C901 - one step, on purpose
-        """Bytes of requests have come: one that has an answer ready, or others.
+    def data_received(self, data: bytes) -> None:
+        """Bytes of requests have come: they wait for what else comes in this turn."""
+        arrivals = self._arrivals
+        if arrivals.one_at_a_time:
+            arrivals.one_at_a_time -= 1
+            self._server.answer(self, data)
+        else:
+            arrivals.add(self, data)
 
-        What stands here is done for every hot answer: to the last line, it is what those take.
-        """
+    def _process_keepalive(self) -> None:
+        self._arrivals.settle()  # who has just said something isn't idle
+        super()._process_keepalive()
+
+    def waits(self) -> bool:
+        """Whether it waits for a request, or is about to, having come a moment ago; and nothing speaks against an answer at once."""
         waiter = self._waiter
-        if (
-            # It waits for a request, or is about to, having come a moment ago.
+        return (
             (not self._request_count if waiter is None else not waiter.done())
             and self._at_boundary
             and not (
                 self._close or self._force_close or self._paused or self._buffer_paused or self._deadline
             )
-            and (repeats := self._server.repeats) is not None
-            and (prepared := repeats.find(data)) is not None
-        ):
-            began = monotonic()
-            now = repeats.clock()
-            parts = prepared.parts(now)
-            if parts is None:
-                repeats.drop(data)
-            elif (body := parts[1]) and len(body) > COPIED and not self._by_reference:
-                pass
-            else:
-                transport = self.transport
-                assert transport is not None
-                sheet = prepared.sheet
-                if sheet is not None and sheet.body is body and self._descriptor >= 0:
-                    sent = 0
-                    if not transport.get_write_buffer_size():
-                        try:  # noqa: SIM105 - `suppress` takes three times as long
-                            sent = os.sendfile(self._descriptor, sheet.fd, 0, sheet.size)
-                        except OSError:  # no room, or no client any more: the transport finds that out
-                            pass
-                    if sent < sheet.size:
-                        transport.write(memoryview(b"".join(parts))[sent:])
-                elif body:
-                    transport.writelines(parts)
-                else:
-                    transport.write(parts[0])
-                # The loop's own time is this clock's, as of the beginning of its turn.
-                self._next_keepalive_close_time = began + self._keepalive_timeout
-                client = self._client
-                if prepared.forwarded:
-                    client = self._server.client_of(client, prepared.forwarded)
-                notes = self._notes
-                notes.append((prepared.record, client, now, monotonic() - began))
-                if (count := len(notes)) == 1 or count >= MOST:
-                    self._server.ledger.noted()
-                return
-        self._receive(data)
+        )
 
-    def _receive(self, data: bytes) -> None:
+    def hand_over(self, prepared: Prepared, parts: tuple[bytes, bytes], began: float) -> bool:
+        """Send that answer to the request that came at that time (monotonic); False: it had to be copied, all of it."""
+        transport = self.transport
+        assert transport is not None
+        head, body = parts
+        sheet = prepared.sheet
+        if sheet is not None and sheet.body is body and self._descriptor >= 0:
+            sent = 0
+            if not transport.get_write_buffer_size():
+                try:  # noqa: SIM105 - `suppress` takes three times as long
+                    sent = os.sendfile(self._descriptor, sheet.fd, 0, sheet.size)
+                except OSError:  # no room, or no client any more: the transport finds that out
+                    pass
+            if sent < sheet.size:
+                transport.write(memoryview(b"".join(parts))[sent:])
+        elif not body:
+            transport.write(head)
+        elif len(body) <= COPIED or self._by_reference:
+            transport.writelines(parts)
+        else:
+            return False
+        # The loop's own time is this clock's, as of the beginning of its turn.
+        self._next_keepalive_close_time = began + self._keepalive_timeout
+        return True
+
+    def fail(self, error: Exception) -> None:
+        """End the connection, in which something went wrong that shouldn't have."""
+        context = {"message": "a connection failed", "exception": error, "protocol": self}
+        self._loop.call_exception_handler(context)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def receive(self, data: bytes) -> None:
         """The ordinary way."""
         self._watch.close()  # what is sent from here on has a watch of its own
         before = self._request_count
@@ -194,20 +263,20 @@ class Shortcut(Punctual):
         if self._request_in_progress or self.transport is None:
             return
         transport = self.transport
-        waiting = self._waiting(transport)
+        untaken = self._untaken(transport)
 
         def cut() -> None:
-            log.info("cut off %s, which takes next to nothing", self._client)
+            log.info("cut off %s, which takes next to nothing", self.peer)
             transport.abort()
 
-        self._watch.enter_context(Watch(lambda: waiting - self._waiting(transport), cut, pace=self.pace))
+        self._watch.enter_context(Watch(lambda: untaken - self._untaken(transport), cut, pace=self.pace))
 
     def resume_writing(self) -> None:
         """It has taken most of it."""
         self._watch.close()
         super().resume_writing()
 
-    def _waiting(self, transport: asyncio.Transport) -> int:
+    def _untaken(self, transport: asyncio.Transport) -> int:
         sock = transport.get_extra_info("socket")
         return transport.get_write_buffer_size() + (0 if sock is None else unsent(sock.fileno()))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pypicache.events import Again, Taker
+from pypicache.events import Again, Answered, Taker
 from pypicache.web.ids import Ids
 
 MOST = 256
@@ -18,6 +18,9 @@ MOST = 256
 
 MOMENT = 0.2
 """Seconds for which an answer stays untold at most."""
+
+HARDLY = 0.00005
+"""Seconds below which it doesn't matter how long an answer took: no log tells, and no metric."""
 
 
 class Ledger:
@@ -27,12 +30,27 @@ class Ledger:
         self._takers = tuple(takers)
         self._ids = ids
         self._due: asyncio.TimerHandle | None = None
-        self.notes: list[Again] = []
-        """What hasn't been told yet. Whoever adds the first or the `MOST`th one calls `noted`."""
+        self._notes: list[Again] = []
+        self._latest: Again | None = None
+        self._count = 0
 
-    def noted(self) -> None:
-        """There is something to tell, soon or, when it is much, now."""
-        if len(self.notes) >= MOST:
+    def note(self, record: Answered, client: str, at: float, seconds: float, times: int) -> None:
+        """That was given: to be told soon or, when there is much to tell, now. What it means, `events.Again` says."""
+        latest = self._latest
+        if (
+            latest is not None
+            and latest.record is record
+            and latest.client == client
+            and seconds < HARDLY
+            and latest.seconds < HARDLY
+            and int(at) == int(latest.at)
+        ):
+            latest.times += times
+        else:
+            self._latest = latest = Again(record, client, at, seconds, times)
+            self._notes.append(latest)
+        self._count += times
+        if self._count >= MOST:
             self.settle()
         elif self._due is None:
             self._due = asyncio.get_running_loop().call_later(MOMENT, self.settle)
@@ -42,9 +60,8 @@ class Ledger:
         if self._due is not None:
             self._due.cancel()
             self._due = None
-        if self.notes:
-            times = tuple(self.notes)
-            self.notes.clear()
-            first = self._ids.take(len(times))
+        if notes := self._notes:
+            first = self._ids.take(self._count)
+            self._notes, self._latest, self._count = [], None, 0
             for taker in self._takers:
-                taker.take_again(times, self._ids.prefix, first)
+                taker.take_again(notes, self._ids.prefix, first)

@@ -42,12 +42,12 @@ class Prepared:
         "_peek",
         "_reads",
         "_sheets",
-        "_times",
         "_until",
         "_use",
         "forwarded",
         "record",
         "sheet",
+        "times",
         "used",
     )
 
@@ -60,7 +60,8 @@ class Prepared:
         sheets: Sheets,
     ) -> None:
         self._sheets = sheets
-        self._times = 0
+        self.times = 0
+        """How often it has been given with the head that it has now."""
         self.sheet: Sheet | None = None
         """The answer as `parts` gives it, if it has one: for its body, which must be this one."""
         self._lease = repeatable.lease
@@ -90,7 +91,7 @@ class Prepared:
     def parts(self, now: float) -> tuple[bytes, bytes] | None:
         """Head and body, as they are to be sent at that time; None when the answer holds no longer.
 
-        This is asked on every request, so the lease's own `holds` is spelled out, with its times those of the head.
+        This is asked again and again, so the lease's own `holds` is spelled out, with its times those of the head.
         """
         if not self._from <= now < self._until and not self._renew(now):
             return None
@@ -98,7 +99,6 @@ class Prepared:
             found = read(key)
             if found is not value and found != value:
                 return None
-        self._times += 1
         if self._peek is None:
             return self._head, b""
         made = self._peek(self._key)
@@ -119,7 +119,7 @@ class Prepared:
             until = min(until, since + passed + 1)
         self._head = f"{text}\r\n".encode()
         self._from, self._until, self.used = now, until, now
-        times, self._times, self.sheet = self._times, 0, None
+        times, self.times, self.sheet = self.times, 0, None
         if made is not None and self._sheets.worth(times, made.body):
             self.sheet = self._sheets.make(self._head, made.body)
         return True

@@ -76,6 +76,7 @@ class Protocol(Shortcut):
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocols may answer here, aiohttp's doesn't
         """The client closes its side; whether the connection stays nevertheless."""
+        self._arrivals.settle()  # what it has said comes first
         self._said_all = True
         request = self._current_request
         waited = isinstance(request, Request) and request.seconds > LINGER
@@ -216,6 +217,7 @@ class Server(Repeating):
 
         aiohttp would wait that long once more, for handlers that don't notice.
         """
+        self.arrivals.settle()
         breaking = None if timeout is None else self._loop.call_later(timeout, self.break_off)
         try:
             await super().shutdown(timeout)

@@ -7,7 +7,16 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypicache.events import Answered, FileStored, Kind, MirrorFailed, Outcome, StoreTrouble, TransferFailed
+from pypicache.events import (
+    Again,
+    Answered,
+    FileStored,
+    Kind,
+    MirrorFailed,
+    Outcome,
+    StoreTrouble,
+    TransferFailed,
+)
 from pypicache.monitor.happenings import Happenings
 from pypicache.monitor.status import MinuteStatus, WantedStatus
 from pypicache.monitor.tally import SECONDS, Histogram, Tally, Totals
@@ -196,16 +205,18 @@ def figures(tally: Tally) -> object:
                 ]
             ),
             st.floats(0, 1000),
+            st.integers(1, 300),
         ),
         max_size=20,
     )
 )
-def test_an_answer_that_is_given_again_counts_as_often(given: list[tuple[Answered, float]]) -> None:
+def test_an_answer_that_is_given_again_counts_as_often(given: list[tuple[Answered, float, int]]) -> None:
     """Whether it is told at once or with others."""
     one, many = (Monitor(observer=Recorder(), clock=ManualClock()) for _ in range(2))
-    for record, seconds in given:
-        one.take(replace(record, seconds=seconds))
-    many.take_again([(record, "", 0.0, seconds) for record, seconds in given], "", 1)
+    for record, seconds, times in given:
+        for _ in range(times):
+            one.take(replace(record, seconds=seconds))
+    many.take_again([Again(record, "", 0.0, seconds, times) for record, seconds, times in given], "", 1)
     assert figures(many.tally) == figures(one.tally)
     assert many._wanted.top(10) == one._wanted.top(10)
 

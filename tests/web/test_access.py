@@ -15,7 +15,7 @@ from aiohttp.test_utils import make_mocked_request
 from aiohttp.web_log import AccessLogger
 
 from pypicache.config import schema
-from pypicache.events import Answered
+from pypicache.events import Again, Answered
 from pypicache.sink import Sink
 from pypicache.web.access import HALVED, AccessLog
 from pypicache.web.ids import Ids
@@ -43,7 +43,7 @@ async def line(record: Answered, **settings: Any) -> str:
     written: list[str] = []
     async with AccessLog(written.append, schema.Log(**settings)) as log:
         log.take(record)
-        log.take_again([(record, record.client, time.time(), record.seconds)], "abc-", 1)
+        log.take_again([Again(record, record.client, time.time(), record.seconds, 1)], "abc-", 1)
     first, second = "".join(written).splitlines(keepends=True) or ("", "")
     assert first.partition(" access ")[2] == second.partition(" access ")[2]
     return first
@@ -111,7 +111,7 @@ async def test_in_the_journal_it_has_a_priority() -> None:
 async def test_lines_that_come_again_have_what_changes_and_the_form_of_the_moment() -> None:
     written: list[str] = []
     record = answered()
-    times = [(record, "192.0.2.9", 1.7e9 + 0.9, 0.1), (record, "", 1.7e9 + 1.0, 0.00004)]
+    times = [Again(record, "192.0.2.9", 1.7e9 + 0.9, 0.1, 1), Again(record, "", 1.7e9 + 1.0, 0.00004, 2)]
     async with AccessLog(written.append, schema.Log()) as log:
         for settings in ({}, {"format": "json"}, {"access": False}, {}):
             log.configure(schema.Log(**settings), journal=len(written) == 2)
@@ -124,12 +124,14 @@ async def test_lines_that_come_again_have_what_changes_and_the_form_of_the_momen
         (
             f'192.0.2.9 {about} 100.0ms "hit" index=root/pypi page=alpha id=abc-2',
             f'- {about} 0.0ms "hit" index=root/pypi page=alpha id=abc-3',
+            f'- {about} 0.0ms "hit" index=root/pypi page=alpha id=abc-4',
         ),
         strict=True,
     ):
         assert line.partition(" access ")[2] == said
-    assert [line[17:19] for line in text] == ["20", "21"]
-    assert [json.loads(line)["client"] for line in structured] == ["192.0.2.9", ""]
+    assert [line[17:19] for line in text] == ["20", "21", "21"]
+    assert [json.loads(line)["client"] for line in structured] == ["192.0.2.9", "", ""]
+    assert [json.loads(line)["id"] for line in structured] == ["abc-2", "abc-3", "abc-4"]
     assert [json.loads(line)["time"] for line in structured] == [line.split(" ")[0] for line in text]
     assert journal == [f"<6>{line}" for line in text]
 
@@ -138,7 +140,7 @@ async def test_what_is_known_of_lines_is_bounded() -> None:
     written: list[str] = []
     async with AccessLog(written.append, schema.Log()) as log:
         for number in range(HALVED + 10):
-            log.take_again([(answered(subject=f"p{number}"), "", 1.7e9, 0.1)], "", number)
+            log.take_again([Again(answered(subject=f"p{number}"), "", 1.7e9, 0.1, 1)], "", number)
         assert len(log._halves) <= HALVED
     lines = "".join(written).splitlines()
     assert [line.split("page=p")[1] for line in lines] == [f"{n} id={n}" for n in range(HALVED + 10)]

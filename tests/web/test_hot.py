@@ -21,6 +21,7 @@ from pypicache.events import Again, Answered
 from pypicache.index.lease import Lease
 from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
+from pypicache.web.arrivals import ALONE
 from pypicache.web.hot import COPIED, LONGEST, Shortcut
 from pypicache.web.ledger import MOST
 from pypicache.web.limits import Limits
@@ -82,10 +83,11 @@ class Site:
         if len(self._records) > len(self.handled):
             self.hit.set()
 
-    def take_again(self, times: Sequence[Again], prefix: str, first: int) -> None:
-        for record, client, at, _ in times:
-            assert at == self.clock()
-            self.take(replace(record, client=client))
+    def take_again(self, again: Sequence[Again], prefix: str, first: int) -> None:
+        for each in again:
+            assert each.at == self.clock()
+            for _ in range(each.times):
+                self.take(replace(each.record, client=each.client))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request, Request)
@@ -150,11 +152,12 @@ class Line:
         self.protocol = site.server()
         self.protocol.connection_made(self.wire)
 
-    async def send(self, *pieces: bytes) -> bytes:
-        """Send these pieces, each when all is quiet, and give what comes back."""
+    async def send(self, *pieces: bytes, at_once: bool = False) -> bytes:
+        """Send these pieces, each when all is quiet unless all at once, and give what comes back."""
         before = len(self.wire.written)
         for piece in pieces:
-            await quiet()
+            if not at_once:
+                await quiet()
             if not self.wire.closed:
                 self.protocol.data_received(piece)
         await quiet()
@@ -271,8 +274,9 @@ async def test_answers_given_again_are_told_in_a_moment_or_when_they_are_many() 
         await one.send(PAGE)
         for _ in range(MOST):
             one.protocol.data_received(PAGE)
+        await quiet()
         assert len(site._records) == 1 + MOST
-        one.protocol.data_received(PAGE)
+        await one.send(PAGE)
         assert len(site._records) == 1 + MOST
         site.hit.clear()
         await site.hit.wait()
@@ -377,6 +381,114 @@ async def test_a_table_that_has_been_replaced_answers_no_more() -> None:
         assert (len(site.handled), site.hits) == (2, 1)
 
 
+# What comes in one turn of the event loop
+
+
+async def test_what_comes_in_one_turn_is_answered_and_told_as_it_came() -> None:
+    """On many connections: the same, others, and what goes the ordinary way; then they come one at a time, and together again."""
+    site = Site()
+    unchanged = head("/page", 'If-None-Match: "tag"')
+    async with line(site) as first, line(site) as second, line(site) as third:
+        for each in (PAGE, unchanged):
+            await first.send(each)
+        second.protocol.peer = "192.0.2.2"
+        for _ in range(3):
+            site.records.clear()
+            for one, data in (
+                (first, PAGE),
+                (third, PAGE),
+                (second, PAGE),
+                (second, unchanged),
+                (first, PAGE),
+            ):
+                one.protocol.data_received(data)
+            third.protocol.data_received(head("/other"))
+            await quiet()
+            assert site.records == [
+                *[("GET /page", 200, len(BODY), "192.0.2.1")] * 2,
+                ("GET /page", 200, len(BODY), "192.0.2.2"),
+                ("GET /page", 304, 0, "192.0.2.2"),
+                ("GET /page", 200, len(BODY), "192.0.2.1"),
+                ("GET /other", 200, 6, "192.0.2.1"),
+            ]
+            for _ in range(2 * ALONE):
+                assert (await first.send(PAGE)).endswith(BODY)
+        assert first.wire.written.count(BODY) == second.wire.written.count(BODY) * 2 + 48 + 1
+        assert third.wire.written.count(b"other\n") == third.wire.written.count(BODY) == 3
+
+
+async def test_what_holds_no_longer_goes_the_ordinary_way_for_all_who_ask_in_that_turn() -> None:
+    site = Site()
+    async with line(site) as one, line(site) as other:
+        await one.send(PAGE)
+        change_what_it_was_read_from(site)
+        for each in (one, other):
+            each.protocol.data_received(PAGE)
+        await quiet()
+        assert (len(site.handled), one.wire.written.count(BODY), other.wire.written.count(BODY)) == (3, 2, 1)
+
+
+async def test_a_client_that_closes_its_side_in_the_turn_of_its_request_is_answered() -> None:
+    async with line() as one:
+        await one.send(PAGE)
+        for request, answer in ((PAGE, BODY), (head("/other"), b"other\n")):
+            before = len(one.wire.written)
+            one.protocol.data_received(request)
+            stays = one.protocol.eof_received()
+            assert stays or one.wire.written[before:].endswith(answer)
+            await quiet()
+            assert one.wire.written[before:].endswith(answer)
+
+
+async def test_a_client_that_has_just_said_something_is_not_idle() -> None:
+    async with line() as one:
+        await one.send(PAGE)
+        one.protocol._next_keepalive_close_time = 0.0
+        one.protocol.data_received(PAGE)
+        one.protocol._process_keepalive()
+        await quiet()
+        assert one.wire.written.count(BODY) == 2
+        assert not one.wire.closed
+
+
+async def test_a_client_that_leaves_in_the_turn_of_its_request_leaves_nothing_behind() -> None:
+    site = Site()
+    async with line(site) as one, line(site) as other:
+        await one.send(PAGE)
+        for part in (PAGE, PAGE[:9]):
+            gone = Line(site)
+            await quiet()
+            gone.protocol.data_received(part)
+            gone.end()
+            other.protocol.data_received(PAGE)
+            await quiet()
+            assert gone.protocol._deadline is None
+            assert gone.wire.written == b""
+        assert other.wire.written.count(BODY) == 2
+
+
+async def test_what_befalls_one_of_them_is_not_the_others_affair(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    said: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: said.append(str(context["exception"]))
+    )
+    async with line(site) as one, line(site) as broken, line(site) as other:
+        await one.send(PAGE)
+
+        def fail(data: object) -> None:
+            raise RuntimeError("a wire that is cut")
+
+        monkeypatch.setattr(broken.wire, "writelines", fail)
+        for each in (one, broken, other):
+            each.protocol.data_received(PAGE)
+        await quiet()
+        assert said == ["a wire that is cut"]
+        assert broken.wire.closed
+        assert (one.wire.written.count(BODY), other.wire.written.count(BODY)) == (2, 1)
+        assert len(site.records) == 3
+
+
 MESSAGES = [
     PAGE,
     PAGE,
@@ -394,12 +506,17 @@ MESSAGES = [
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    messages=st.lists(st.sampled_from(MESSAGES), max_size=6), cuts=st.lists(st.integers(0, 900), max_size=6)
+    messages=st.lists(st.sampled_from(MESSAGES), max_size=6),
+    cuts=st.lists(st.integers(0, 900), max_size=6),
+    at_once=st.booleans(),
 )
-@example(messages=[PAGE] * 6, cuts=[len(PAGE) * n for n in range(1, 6)])
-@example(messages=[PAGE] * 40 + [head("/other")] * 3, cuts=[len(PAGE) * 33, len(PAGE) * 40])
-def test_however_requests_come_the_answers_are_the_same(messages: list[bytes], cuts: list[int]) -> None:
-    """Any messages, cut anywhere: with the shortcut and without, the client reads the same."""
+@example(messages=[PAGE] * 6, cuts=[len(PAGE) * n for n in range(1, 6)], at_once=False)
+@example(messages=[PAGE] * 6, cuts=[len(PAGE) * n for n in range(1, 6)], at_once=True)
+@example(messages=[PAGE] * 40 + [head("/other")] * 3, cuts=[len(PAGE) * 33, len(PAGE) * 40], at_once=False)
+def test_however_requests_come_the_answers_are_the_same(
+    messages: list[bytes], cuts: list[int], *, at_once: bool
+) -> None:
+    """Any messages, cut anywhere, read in one turn of the loop or in several: with the shortcut and without, the client reads the same."""
     stream = PAGE + b"".join(messages)
     edges = sorted({0, len(PAGE), *(len(PAGE) + cut for cut in cuts if len(PAGE) + cut < len(stream))})
     pieces = [stream[a:b] for a, b in zip(edges, [*edges[1:], len(stream)], strict=True)]
@@ -407,7 +524,7 @@ def test_however_requests_come_the_answers_are_the_same(messages: list[bytes], c
     async def answers(*, shortcut: bool) -> bytes:
         site = Site(shortcut=shortcut)
         async with line(site) as one:
-            return undated(await one.send(*filter(None, pieces)))
+            return undated(await one.send(*filter(None, pieces), at_once=at_once))
 
     assert asyncio.run(answers(shortcut=True)) == asyncio.run(answers(shortcut=False))
 
