@@ -125,7 +125,7 @@ class Outlet:
         if self._transport.is_closing():
             raise ConnectionResetError("the client has gone")
         try:
-            most = min(self._turn.allowance(self._loop.time()), stop - start)
+            most = min(self._turn.allowance(), stop - start)
             count = os.sendfile(self._duplicate, fd, start, most)
         except (BlockingIOError, InterruptedError):
             return 0

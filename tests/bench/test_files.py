@@ -9,9 +9,11 @@ import pytest
 from tests.bench.files import LARGE, measure, sendfile_server, served
 from tests.wheels import wheel
 
-GOAL, BAR = 1.3, 2.5
-"""What is aimed at, and what fails. Machines differ: 1.0 on one is 1.5 on another, and more beside other tests; a file that is
-read and written instead costs five times."""
+GOAL, BAR = 1.3, 1.6
+"""What is aimed at, and what fails: other tests run beside it. A file that is read and written instead costs five times."""
+
+TRIES = 4
+"""So often it is measured until it is under the bar: what else runs on the machine comes and goes, what the code costs stays."""
 
 
 @pytest.mark.bench
@@ -20,8 +22,11 @@ def test_a_large_file_costs_little_more_than_sendfile(capsys: pytest.CaptureFixt
     with ExitStack() as stack:
         ours, blob = stack.enter_context(served(wheel("large", "1.0", size=LARGE)))
         peers = [stack.enter_context(sendfile_server(blob)), ours]
-        measure(peers, rounds=7, requests=10)
-    theirs, cost = (min(peer.cpu) for peer in peers)
+        for _ in range(TRIES):
+            measure(peers, rounds=7, requests=10)
+            theirs, cost = (min(peer.cpu) for peer in peers)
+            if cost < theirs * BAR:
+                break
     with capsys.disabled():
         print(f"\nCPU per byte: {cost / theirs:.2f} of the loop's own sendfile (goal {GOAL})")
     assert cost < theirs * BAR
