@@ -24,6 +24,9 @@ ALONE = 8
 BELIEVED = 56
 """Arrivals for which that is believed."""
 
+MOST = 256
+"""Arrivals that are handled at a time: with what is written then, that takes two milliseconds, and others get their turn."""
+
 
 class Arrivals(Generic[_Whose]):
     """Gathers what arrives. `handle` takes it, and the time (monotonic, in seconds) since which the first of it has waited."""
@@ -32,6 +35,7 @@ class Arrivals(Generic[_Whose]):
         self._handle = handle
         self._waiting: list[tuple[_Whose, bytes]] = []
         self._began = 0.0
+        self._due = False
         self._alone = 0
         self.one_at_a_time = 0
         """So many needn't be added, but can be handled as they come; whoever does that counts down."""
@@ -39,7 +43,8 @@ class Arrivals(Generic[_Whose]):
     def add(self, whose: _Whose, data: bytes) -> None:
         """Something has come, which is handled with the others of this turn."""
         self._waiting.append((whose, data))
-        if len(self._waiting) == 1:
+        if not self._due:
+            self._due = True
             self._began = monotonic()
             asyncio.get_running_loop().call_soon(self._gathered)
 
@@ -50,7 +55,14 @@ class Arrivals(Generic[_Whose]):
             self._handle(waiting, self._began)
 
     def _gathered(self) -> None:
-        self._alone = self._alone + 1 if len(self._waiting) <= 1 else 0
+        waiting = self._waiting
+        self._alone = self._alone + 1 if len(waiting) <= 1 else 0
         if self._alone >= ALONE:
             self.one_at_a_time = BELIEVED
-        self.settle()
+        self._due = len(waiting) > MOST
+        if self._due:
+            self._waiting = waiting[MOST:]
+            asyncio.get_running_loop().call_soon(self._gathered)
+            self._handle(waiting[:MOST], self._began)
+        else:
+            self.settle()

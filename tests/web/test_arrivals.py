@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
-from pypicache.web.arrivals import ALONE, BELIEVED, Arrivals
+from pypicache.web.arrivals import ALONE, BELIEVED, MOST, Arrivals
 
 
 class Desk:
@@ -34,6 +34,21 @@ async def test_what_comes_in_a_turn_is_handled_together_in_its_order() -> None:
     desk.arrivals.add("3", b"y")
     await turn()
     assert desk.handled[1:] == [[("3", b"y")]]
+
+
+async def test_a_crowd_is_handled_in_parts_and_in_order() -> None:
+    desk = Desk()
+    for number in range(2 * MOST + 1):
+        desk.arrivals.add(f"{number}", b"x")
+    sizes = []
+    for _ in range(3):
+        await turn()
+        sizes.append([len(part) for part in desk.handled])
+        desk.arrivals.add("late", b"x")
+    assert sizes == [[MOST], [MOST, MOST], [MOST, MOST, 3]]
+    await turn()
+    names = [name for part in desk.handled for name, _ in part]
+    assert names == [*(f"{number}" for number in range(2 * MOST + 1)), *["late"] * 3]
 
 
 async def test_what_must_not_wait_is_handled_now_and_once() -> None:
