@@ -95,7 +95,7 @@ def _installs(
         title = f"{installer} installs {corpus.SET} packages, all of them cached"
         report.show_installs(title, times, report.LIMIT, console, limits)
     if options.far:
-        times = found["far, uv"] = installs.far(folder / "far", options.rounds)
+        times = found["far, uv"] = installs.far(folder / "far", options.rounds, servers[0])
         title = f"uv installs {corpus.SET} packages from an origin 50 ms away, 4 MB/s a connection"
         report.show_installs(title, times, "direct", console)
     return found
