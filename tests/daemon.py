@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,8 +21,10 @@ from typing import Any, Self
 import psutil
 import yaml
 
+from tests import family
 from tests.client import get
 from tests.environment import REPOSITORY, clean
+from tests.nursery import Process, begin
 from tests.origin import Origin
 from tests.wheels import Artifact
 
@@ -73,7 +74,8 @@ class Daemon:
     """One daemon, startable and stoppable many times over the same cache. As a context manager it is started.
 
     `config` lacks nothing if it lacks `server.listen` (any free port on loopback) and `cache.dir` (`folder/cache`).
-    `wrapper` goes before the command: `["prlimit", "--nofile=64"]`; `module` is run in place of the package.
+    `wrapper` goes before the command: `["prlimit", "--nofile=64"]`; `module` is run in place of the package. With neither
+    it comes out of the nursery, unless it is to have a `fresh` interpreter: see `tests.nursery`.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
         module: str = "pypicache",
+        fresh: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -103,7 +106,8 @@ class Daemon:
         self._env = dict(env or {})
         self._wrapper = list(wrapper)
         self._module = module
-        self._process: subprocess.Popen[str] | None = None
+        self._fresh = fresh or module != "pypicache"
+        self._process: Process | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[str] = []
         self._written = threading.Condition()
@@ -141,16 +145,13 @@ class Daemon:
             raise RuntimeError("it runs already")
         self.write_config()
         seen = len(self._lines)
-        command = [*self._wrapper, sys.executable, "-m", self._module, "serve", "-c", str(self.config_file)]
-        self._process = subprocess.Popen(
-            command,
+        self._process = begin(
+            self._module,
+            ["serve", "-c", str(self.config_file)],
             cwd=self.folder,
             env=clean(self.folder / "home", {"PYTHONPATH": str(REPOSITORY), **self._env}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+            wrapper=self._wrapper,
+            fresh=self._fresh,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
@@ -197,15 +198,16 @@ class Daemon:
         """End it, if it runs, and whatever it left behind."""
         self._claim.close()
         if self._process is not None:
-            self.kill()
-        for process in self._family:
-            if process.is_running():
-                process.kill()
-        psutil.wait_procs(self._family, timeout=STOP)
-        self._family.clear()
+            self._note_family(self._process)
+            self._process.kill()
+        family.kill(self._family)
         # Its children may have held the pipe; now it ends.
         if self._reader is not None:
             self._reader.join(timeout=STOP)
+        if self._process is not None:
+            self._reap(self._process)
+        family.wait(self._family, STOP)
+        self._family.clear()
 
     def wait_log(self, pattern: str, timeout: float = START, *, since: int = 0) -> re.Match[str]:
         """Wait until a line of the log matches, and return the match; `since` skips that many characters."""
@@ -238,7 +240,7 @@ class Daemon:
 
     def children(self) -> list[psutil.Process]:
         """The daemon's child processes, theirs included."""
-        return list(psutil.Process(self.pid).children(recursive=True))
+        return family.descendants(self.pid)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -248,25 +250,22 @@ class Daemon:
     ) -> None:
         self.close()
 
-    def _running(self) -> subprocess.Popen[str]:
+    def _running(self) -> Process:
         if self._process is None:
             raise RuntimeError(f"it doesn't run:\n{self.log}")
         return self._process
 
-    def _note_family(self, process: subprocess.Popen[str]) -> None:
-        try:
-            self._family.update(psutil.Process(process.pid).children(recursive=True))
-        except psutil.NoSuchProcess:
-            return
+    def _note_family(self, process: Process) -> None:
+        self._family.update(family.descendants(process.pid))
 
-    def _reap(self, process: subprocess.Popen[str]) -> int:
+    def _reap(self, process: Process) -> int:
         self._process = None
         assert self._reader is not None
         # Bounded: a child that lives on holds the pipe open.
         self._reader.join(timeout=1)
         return process.wait()
 
-    def _become_ready(self, process: subprocess.Popen[str], seen: int, deadline: float) -> None:
+    def _become_ready(self, process: Process, seen: int, deadline: float) -> None:
         def listening() -> bool:
             found = _LISTENING.search("".join(self._lines[seen:]))
             self.url = found.group(1).rstrip("/") if found else self.url
@@ -282,7 +281,7 @@ class Daemon:
         if status != 200:
             raise AssertionError(f"/healthz answers {status}:\n{self.log}")
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: Process) -> None:
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:

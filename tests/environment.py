@@ -14,7 +14,9 @@ import pypicache
 REPOSITORY = Path(pypicache.__file__).parent.parent
 """Where `import pypicache` comes from."""
 
-_KEPT = {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START"}
+KEPT = {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START"}
+"""What is left of the machine's own."""
+
 _FOREIGN = ("PIP_", "UV_")
 
 
@@ -27,7 +29,7 @@ def clean(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """A subprocess's whole environment, with `home` as its home directory, which is made."""
     home.mkdir(parents=True, exist_ok=True)
     return {
-        **{name: value for name, value in os.environ.items() if name in _KEPT},
+        **{name: value for name, value in os.environ.items() if name in KEPT},
         "HOME": str(home),
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",

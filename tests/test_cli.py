@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +14,9 @@ import pytest
 import pypicache
 from pypicache.cli import _COMMANDS, _Commands
 from tests.environment import REPOSITORY as ROOT
-from tests.program import run as _run
+from tests.program import run
+
+_run = partial(run, fresh=True)
 
 
 def test_check_tells_every_problem_on_stderr_and_ends_with_2(tmp_path: Path) -> None:

@@ -106,7 +106,9 @@ def served(item: Wheel, *, log_access: bool = False) -> Iterator[tuple[Peer, Pat
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         origin = stack.enter_context(Origin())
         origin.add(item)
-        daemon = stack.enter_context(Daemon(folder, config_for(origin, log={"access": log_access})))
+        daemon = stack.enter_context(
+            Daemon(folder, config_for(origin, log={"access": log_access}), fresh=True)
+        )
         url = urlsplit(daemon.link(item))
         assert get(url.geturl()).body == item.data
         blob = next(daemon.cache.glob(f"blobs/sha256/*/*/{item.sha256}"))

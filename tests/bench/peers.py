@@ -152,7 +152,7 @@ def pypicache(
         "server": server,
         "indexes": {"root/pypi": {"mirrors": [{"url": origin, "name": "origin"}], "ttl": "1h"}},
     }
-    running = Daemon(folder, config)
+    running = Daemon(folder, config, fresh=True)
     try:
         running.start()
         # Its log goes to a file once it runs: nobody is to read along while it is measured.

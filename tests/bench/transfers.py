@@ -67,7 +67,7 @@ class Stage:
             origin.script(item.filename, Rate(rate), repeat=True)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         config = config_for(*self.origins, mirror={"connections": connections})
-        self.daemon = Daemon(folder, config)
+        self.daemon = Daemon(folder, config, fresh=True)
         stack.callback(self.daemon.close)
         self.daemon.start()
         self.url = self.daemon.link(item)

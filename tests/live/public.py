@@ -34,8 +34,14 @@ def needed() -> None:
         pytest.skip(why)
 
 
+@functools.cache
+def _context() -> ssl.SSLContext:
+    """One for all questions: reading the certificate authorities takes longer than most."""
+    return ssl.create_default_context()
+
+
 def ask(project: str, accept: str = "application/vnd.pypi.simple.v1+json") -> bytes:
     """The page as the index gives it, after redirects."""
     request = urllib.request.Request(f"{SIMPLE}{project}/", headers={"Accept": accept})
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=30, context=_context()) as response:
         return bytes(response.read())

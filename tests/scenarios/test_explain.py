@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.origin import Body, Both, Origin, Status
+from tests.program import run_in
 from tests.waiting import until
 from tests.wheels import wheel
 
@@ -37,14 +37,8 @@ def command(
     """`pypicache explain`, with the daemon's own configuration, which may say that it listens elsewhere."""
     daemon.config["server"]["listen"] = listen or daemon.url.removeprefix("http://")
     daemon.write_config()
-    return subprocess.run(
-        [sys.executable, "-m", "pypicache", "explain", "-c", str(daemon.config_file), *arguments],
-        env=clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"})
+    return run_in(env, REPOSITORY, "explain", "-c", daemon.config_file, *arguments)
 
 
 @pytest.fixture

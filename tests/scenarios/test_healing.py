@@ -10,7 +10,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.origin import Origin
+from tests.program import run_in
 from tests.store.accounts import account, wrong_blobs
 from tests.wheels import Wheel, wheel
 
@@ -296,15 +296,8 @@ def test_l8_leftovers_of_every_kind_are_swept_at_the_start(origin: Origin, daemo
 def refused(running: Daemon) -> str:
     """What the daemon says as it refuses to start: one line, exit code 1."""
     running.write_config()
-    done = subprocess.run(
-        [sys.executable, "-m", "pypicache", "serve", "-c", str(running.config_file)],
-        cwd=running.folder,
-        env=clean(running.folder / "home", {"PYTHONPATH": str(REPOSITORY)}),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    env = clean(running.folder / "home", {"PYTHONPATH": str(REPOSITORY)})
+    done = run_in(env, running.folder, "serve", "-c", running.config_file)
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if " WARNING " not in line]
     assert len(lines) == 1, done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.origin import Origin
-from tests.program import run
+from tests.program import run, run_in
 from tests.wheels import wheel
 
 Daemons = Callable[..., Daemon]
@@ -156,15 +155,8 @@ def test_every_setting_of_an_index_can_be_set() -> None:
 
 def command(daemon: Daemon, *arguments: str, file: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The program, with the daemon's own configuration and environment."""
-    return subprocess.run(
-        [sys.executable, "-m", "pypicache", *arguments, "-c", str(file or daemon.config_file)],
-        env=clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}),
-        cwd=daemon.folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"})
+    return run_in(env, daemon.folder, *arguments, "-c", file or daemon.config_file)
 
 
 def test_a_running_daemon_serves_the_change_at_once(daemon: Daemons, origins: Callable[..., Origin]) -> None:

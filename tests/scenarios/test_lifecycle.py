@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,12 @@ from tests.origin import Origin, Rate, StallAt
 from tests.wheels import wheel
 
 Daemons = Callable[..., Daemon]
+
+
+@pytest.fixture
+def daemon(daemon: Callable[..., Daemon]) -> Callable[..., Daemon]:
+    """Started as users start it, since the process itself is what this is about."""
+    return partial(daemon, fresh=True)
 
 
 class Manager:

@@ -270,7 +270,7 @@ def test_900_000_names_pass_through_without_being_held(origin: Origin, daemon: M
             return packed(reply).having({"Content-Encoding": "gzip"})
 
     origin.script(LIST, listing, repeat=True)
-    running = daemon(config_for(origin))
+    running = daemon(config_for(origin), fresh=True)
     get(f"{running.simple}nosuch/")
     before = running.rss().own
     peak = before

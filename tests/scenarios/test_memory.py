@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,6 +28,12 @@ PROJECTS = 200
 """Pages of 20 to 7,000 files, 9 kB to 3.3 MB, 128 MB in all: more than is held in memory in any form."""
 
 ALONE, WITH_HELPER = 120 * MB, 180 * MB
+
+
+@pytest.fixture
+def daemon(daemon: Callable[..., Daemon]) -> Callable[..., Daemon]:
+    """Started as users start it: a fork counts what it shares differently."""
+    return partial(daemon, fresh=True)
 
 
 def corpus(origin: Origin) -> list[Wheel]:

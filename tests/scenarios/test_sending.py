@@ -186,7 +186,7 @@ def test_slow_readers_of_a_large_file_cost_no_memory(origin: Origin, daemon: Mak
     # All zeros: the origin needn't have it, and the disk hardly.
     listed = artifact("huge", "1.0", "huge-1.0-py3-none-any.whl", b"")
     origin.add(listed, hashes={"sha256": sha256}, size=LARGE)
-    running = daemon(config_for(origin))
+    running = daemon(config_for(origin), fresh=True)
     blob = blob_of(running, sha256)
     blob.parent.mkdir(mode=0o700, parents=True)
     with blob.open("wb") as file:

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
 from tests.environment import REPOSITORY, clean
 from tests.origin import Action, Gate, Origin, ResetAt, StallAt, Status
+from tests.program import run_in
 from tests.wheels import wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -182,14 +182,8 @@ def test_layers_and_what_they_hide(origins: MakeOrigin, daemon: MakeDaemon) -> N
 
 def command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`pypicache status`, with the daemon's own configuration."""
-    return subprocess.run(
-        [sys.executable, "-m", "pypicache", "status", "-c", str(daemon.config_file), *arguments],
-        env=clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "220"}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "220"})
+    return run_in(env, REPOSITORY, "status", "-c", daemon.config_file, *arguments)
 
 
 def test_the_command(origins: MakeOrigin, daemon: MakeDaemon, tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_u13_a_404_that_flaps_takes_nothing_away(origin: Origin, daemon: MakeDae
 
 def test_u14_a_storm_of_names_that_are_not_there_costs_little(origin: Origin, daemon: MakeDaemon) -> None:
     """Each name is asked for once; neither memory nor disk grows by more than a few kilobytes for each."""
-    running = daemon(config_for(origin, index={"negative_ttl": "1h"}))
+    running = daemon(config_for(origin, index={"negative_ttl": "1h"}), fresh=True)
 
     def storm(names: range) -> set[int]:
         with ThreadPoolExecutor(8) as pool:

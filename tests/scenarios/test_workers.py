@@ -310,7 +310,7 @@ def test_all_workers_drain(daemon: Daemons, origin: Origin) -> None:
     item = wheel("alpha", "1.0", size=3 << 20)
     origin.add(item)
     origin.script(item.filename, Rate(2 << 20))
-    running = daemon(config_for(origin, mirror=ONE, **TWO))
+    running = daemon(config_for(origin, mirror=ONE, **TWO), fresh=True)
     link = running.link(item)
     clients = [ByHand(link) for _ in range(8)]
     for client in clients:
@@ -378,7 +378,7 @@ def test_a_daemon_that_was_stopped_as_a_whole_goes_on_as_it_was(
 
 
 def test_workers_do_not_outlive_their_supervisor(daemon: Daemons, origin: Origin) -> None:
-    running = daemon(config_for(origin, **TWO))
+    running = daemon(config_for(origin, **TWO), fresh=True)
     workers = [psutil.Process(pid) for pid in pids(running).values()]
     running.kill()
     gone, alive = psutil.wait_procs(workers, timeout=20)
