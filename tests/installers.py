@@ -16,9 +16,13 @@ from pathlib import Path
 import pytest
 
 from tests.environment import clean
+from tests.nursery import run_module
 
 TIMEOUT = 100.0
 """Seconds that one run may take."""
+
+_PIP = ("pip._internal.cli.main", "pip._internal.commands.install", "pip._internal.commands.download")
+"""What brings along all that pip imports for this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +145,15 @@ def _run(
 ) -> Result:
     """Run to the end, in a folder whose `home` is the home directory."""
     folder.mkdir(parents=True, exist_ok=True)
+    whole = clean(folder / "home", env)
     try:
+        if command[:3] == [sys.executable, "-m", "pip"] and not given:
+            done = run_module(*command[2:], cwd=folder, env=whole, needed=_PIP, timeout=timeout, merged=True)
+            return Result(done.returncode, done.stdout)
         done = subprocess.run(
             command,
             cwd=folder,
-            env=clean(folder / "home", env),
+            env=whole,
             input=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

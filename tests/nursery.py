@@ -35,13 +35,11 @@ SERVE = (
 )
 """What brings along all that is imported until a daemon is ready; a test compares."""
 
-_READ_LATE = frozenset({"HOME", "PATH", "COLUMNS", "PYPICACHE_CONFIG"})
-"""Variables that programs ask for when they need them; what came before has no part in it."""
+_READ_LATE = ("HOME", "PATH", "COLUMNS", "PYPICACHE_CONFIG", "PIP_", "UV_")
+"""Variables, or how they begin, that programs ask for when they need them; what was there before has no part in it."""
 
-_READ_EARLY = environment.KEPT | {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUTF8"}
-"""Those that the interpreter or a library reads as it starts: there is a nursery for each set of their values."""
-
-_IRRELEVANT = ("PIP_", "UV_")
+_READ_EARLY = environment.KEPT - {"COVERAGE_PROCESS_START"} | {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUTF8"}
+"""Those that the interpreter or a library reads as it starts, and that may be: there is a nursery for each set of their values."""
 
 
 class Born:
@@ -86,7 +84,8 @@ class Born:
     def send_signal(self, how: int) -> None:
         """Send a signal, if it hasn't ended."""
         if self.poll() is None:
-            os.kill(self.pid, how)  # it is there, if only as a zombie, until `wait` has heard of its end
+            with contextlib.suppress(ProcessLookupError):  # another thread has just heard of its end
+                os.kill(self.pid, how)
 
     def kill(self) -> None:
         """End it at once."""
@@ -213,14 +212,55 @@ def begin(
     )
 
 
+def run_module(
+    module: str,
+    *arguments: str,
+    cwd: Path,
+    env: Mapping[str, str],
+    needed: Sequence[str],
+    timeout: float = 60.0,
+    merged: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m module arguments` to its end, with nothing to read, out of the nursery where that will do.
+
+    `needed` is what is imported beforehand. Where outputs are `merged`, both are standard output.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    with (
+        Path(os.devnull).open() as nothing,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as apart,
+    ):
+        err = out if merged else apart
+        where = nursery(env, needed)
+        if where is None:
+            process: Process = subprocess.Popen(
+                command, cwd=cwd, env=env, stdin=nothing, stdout=out, stderr=err, text=True
+            )
+        else:
+            streams = (nothing.fileno(), out.fileno(), err.fileno())
+            process = where.start(module, arguments, cwd=cwd, env=env, streams=streams)
+        late = False
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            late = True
+            process.kill()
+            process.wait()
+        for file in (out, apart):
+            file.seek(0)
+        if late:
+            raise subprocess.TimeoutExpired(command, timeout, out.read(), apart.read())
+        return subprocess.CompletedProcess(command, process.wait(), out.read(), apart.read())
+
+
 def nursery(env: Mapping[str, str], needed: Sequence[str] = SERVE) -> Nursery | None:
     """The nursery for programs with that environment that need those modules, made when first asked for.
 
     None where only a new interpreter will do: with a variable that isn't known here, or other limits than the nursery has.
     """
-    asked = {name: value for name, value in env.items() if name not in _READ_LATE}
-    known = all(name in _READ_EARLY or name.startswith(_IRRELEVANT) for name in asked)
-    if not known or sys.platform != "linux" or "COVERAGE_PROCESS_START" in env:
+    asked = {name: value for name, value in env.items() if not name.startswith(_READ_LATE)}
+    if sys.platform != "linux" or not asked.keys() <= _READ_EARLY:
         return None
     made = _nursery(frozenset(asked.items()), tuple(needed))
     return made if made.fits else None
@@ -228,7 +268,7 @@ def nursery(env: Mapping[str, str], needed: Sequence[str] = SERVE) -> Nursery | 
 
 @functools.cache
 def _nursery(env: frozenset[tuple[str, str]], needed: tuple[str, ...]) -> Nursery:
-    made = Nursery(dict(env), needed)
+    made = Nursery({**dict(env), "HOME": os.devnull}, needed)  # what asks too early finds nothing
     atexit.register(made.close)
     return made
 

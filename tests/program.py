@@ -6,8 +6,6 @@ import os
 import pkgutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -15,7 +13,7 @@ from click.testing import CliRunner
 from pypicache.cli import _commands as cli
 from pypicache.commands import __path__ as _commands
 from tests.environment import REPOSITORY
-from tests.nursery import SERVE, nursery
+from tests.nursery import SERVE, run_module
 
 COMMANDS = (*(f"pypicache.commands.{module.name}" for module in pkgutil.iter_modules(_commands)), *SERVE)
 """What brings along most of what commands import."""
@@ -36,7 +34,7 @@ def run(
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     whole = {**kept, "HOME": str(cwd), "PYTHONPATH": str(REPOSITORY), "PYTHONUTF8": "1", **env}
     if given is None and umask == -1 and not fresh:
-        return run_in(whole, cwd, *arguments)
+        return run_module("pypicache", *map(str, arguments), cwd=cwd, env=whole, needed=COMMANDS)
     return subprocess.run(
         [sys.executable, "-m", "pypicache", *map(str, arguments)],
         cwd=cwd,
@@ -48,30 +46,6 @@ def run(
         check=False,
         umask=umask,
     )
-
-
-def run_in(env: Mapping[str, str], cwd: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the program with that whole environment, out of the nursery where that will do; it has nothing to read."""
-    command = [sys.executable, "-m", "pypicache", *map(str, arguments)]
-    with (
-        Path(os.devnull).open() as nothing,
-        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
-        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
-    ):
-        streams = (nothing.fileno(), out.fileno(), err.fileno())
-        if (where := nursery(env, COMMANDS)) is None:
-            code = subprocess.run(
-                command, cwd=cwd, env=env, stdin=nothing, stdout=out, stderr=err, timeout=60, check=False
-            ).returncode
-        else:
-            born = where.start("pypicache", command[3:], cwd=cwd, env=env, streams=streams)
-            try:
-                code = born.wait(60)
-            finally:
-                born.kill()
-        out.seek(0)
-        err.seek(0)
-        return subprocess.CompletedProcess(command, code, out.read(), err.read())
 
 
 def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:

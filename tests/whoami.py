@@ -93,7 +93,12 @@ ENDS: dict[str, Callable[[], Any]] = {
     "thread": _with_thread,
     **{each.name: _by(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGABRT)},
 }
-TELLS = {"facts": facts, "chance": chance, "helper": helper, "modules": lambda: sorted(sys.modules)}
+TELLS: dict[str, Callable[[], Any]] = {
+    "facts": facts,
+    "chance": chance,
+    "helper": helper,
+    "modules": lambda: sorted(sys.modules),
+}
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":

@@ -12,9 +12,9 @@ import pytest
 
 from tests.client import get
 from tests.daemon import Daemon, config_for
-from tests.environment import REPOSITORY, clean
+from tests.environment import REPOSITORY
 from tests.origin import Body, Both, Origin, Status
-from tests.program import run_in
+from tests.program import run
 from tests.waiting import until
 from tests.wheels import wheel
 
@@ -37,8 +37,8 @@ def command(
     """`pypicache explain`, with the daemon's own configuration, which may say that it listens elsewhere."""
     daemon.config["server"]["listen"] = listen or daemon.url.removeprefix("http://")
     daemon.write_config()
-    env = clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"})
-    return run_in(env, REPOSITORY, "explain", "-c", daemon.config_file, *arguments)
+    home = str(daemon.folder / "home")
+    return run(REPOSITORY, "explain", "-c", daemon.config_file, *arguments, HOME=home, COLUMNS="200")
 
 
 @pytest.fixture

@@ -21,9 +21,8 @@ import pytest
 from pypicache.store.parts import part_name
 from tests.client import get
 from tests.daemon import Daemon, config_for
-from tests.environment import REPOSITORY, clean
 from tests.origin import Origin
-from tests.program import run_in
+from tests.program import run
 from tests.store.accounts import account, wrong_blobs
 from tests.wheels import Wheel, wheel
 
@@ -296,8 +295,7 @@ def test_l8_leftovers_of_every_kind_are_swept_at_the_start(origin: Origin, daemo
 def refused(running: Daemon) -> str:
     """What the daemon says as it refuses to start: one line, exit code 1."""
     running.write_config()
-    env = clean(running.folder / "home", {"PYTHONPATH": str(REPOSITORY)})
-    done = run_in(env, running.folder, "serve", "-c", running.config_file)
+    done = run(running.folder, "serve", "-c", running.config_file)
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if " WARNING " not in line]
     assert len(lines) == 1, done.stderr

@@ -18,9 +18,8 @@ from pypicache.config.schema import Index
 from pypicache.rules.passwords import parse
 from tests.client import get
 from tests.daemon import Daemon, config_for
-from tests.environment import REPOSITORY, clean
 from tests.origin import Origin
-from tests.program import run, run_in
+from tests.program import run
 from tests.wheels import wheel
 
 Daemons = Callable[..., Daemon]
@@ -155,8 +154,8 @@ def test_every_setting_of_an_index_can_be_set() -> None:
 
 def command(daemon: Daemon, *arguments: str, file: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The program, with the daemon's own configuration and environment."""
-    env = clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"})
-    return run_in(env, daemon.folder, *arguments, "-c", file or daemon.config_file)
+    home = str(daemon.folder / "home")
+    return run(daemon.folder, *arguments, "-c", file or daemon.config_file, HOME=home, COLUMNS="200")
 
 
 def test_a_running_daemon_serves_the_change_at_once(daemon: Daemons, origins: Callable[..., Origin]) -> None:

@@ -21,7 +21,7 @@ from pypicache.measuring import compare
 from pypicache.simple.model import ProjectName
 from tests.environment import REPOSITORY, clean
 from tests.origin import Action, IgnoreRange, Origin, Rate, Redirect, Request, Status
-from tests.program import run_in
+from tests.program import run
 from tests.wheels import wheel
 
 MakeOrigin = Callable[..., Origin]
@@ -38,8 +38,8 @@ def command(
     """`pypicache mirrors` with that configuration."""
     file = folder / "pypicache.yaml"
     file.write_text(yaml.safe_dump(dict(config), sort_keys=False))
-    whole = clean(folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200", **env})
-    return run_in(whole, folder, "mirrors", "-c", file, "--project", "demo", *arguments)
+    own = {"HOME": str(folder / "home"), "COLUMNS": "200", **env}
+    return run(folder, "mirrors", "-c", file, "--project", "demo", *arguments, **own)
 
 
 def mirrors(*origins: Origin, **settings: Any) -> dict[str, Any]:

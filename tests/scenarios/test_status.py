@@ -14,9 +14,9 @@ import pytest
 
 from tests.client import ByHand, get
 from tests.daemon import Daemon, config_for
-from tests.environment import REPOSITORY, clean
+from tests.environment import REPOSITORY
 from tests.origin import Action, Gate, Origin, ResetAt, StallAt, Status
-from tests.program import run_in
+from tests.program import run
 from tests.wheels import wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -182,8 +182,8 @@ def test_layers_and_what_they_hide(origins: MakeOrigin, daemon: MakeDaemon) -> N
 
 def command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`pypicache status`, with the daemon's own configuration."""
-    env = clean(daemon.folder / "home", {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "220"})
-    return run_in(env, REPOSITORY, "status", "-c", daemon.config_file, *arguments)
+    home = str(daemon.folder / "home")
+    return run(REPOSITORY, "status", "-c", daemon.config_file, *arguments, HOME=home, COLUMNS="220")
 
 
 def test_the_command(origins: MakeOrigin, daemon: MakeDaemon, tmp_path: Path) -> None:
