@@ -1,8 +1,8 @@
 """The process that tests fork programs from: it has imported what they need, which is most of a start.
 
-`python -m tests.cradle FD MODULE...` imports those, and is told by datagrams on that socket what to start, each with the
-descriptors to start it with (`nursery` has the other end). It has neither threads nor a loop, and opens nothing, so that a fork of it is what `python -m
-MODULE` would be by then. It ends, and all that came of it, when nobody is left who could ask.
+`python -m tests.cradle FD MODULE...` imports those modules, and is told by datagrams on that socket what to start, each with
+the descriptors to start it with (`nursery` has the other end). It has neither threads nor a loop, so that a fork of it is what
+a new interpreter would be by then. It ends, and all that came of it, when nobody is left who could ask.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -35,8 +36,8 @@ SERVE = (
 )
 """What brings along all that is imported until a daemon is ready; a test compares."""
 
-_READ_LATE = ("HOME", "PATH", "COLUMNS", "PYPICACHE_CONFIG", "PIP_", "UV_")
-"""Variables, or how they begin, that programs ask for when they need them; what was there before has no part in it."""
+_READ_LATE = re.compile("HOME|PATH|COLUMNS|PYPICACHE_CONFIG|PIP_.*|UV_.*")
+"""Variables that programs ask for when they need them; what was there before has no part in it."""
 
 _READ_EARLY = environment.KEPT - {"COVERAGE_PROCESS_START"} | {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUTF8"}
 """Those that the interpreter or a library reads as it starts, and that may be: there is a nursery for each set of their values."""
@@ -259,7 +260,7 @@ def nursery(env: Mapping[str, str], needed: Sequence[str] = SERVE) -> Nursery | 
 
     None where only a new interpreter will do: with a variable that isn't known here, or other limits than the nursery has.
     """
-    asked = {name: value for name, value in env.items() if not name.startswith(_READ_LATE)}
+    asked = {name: value for name, value in env.items() if not _READ_LATE.fullmatch(name)}
     if sys.platform != "linux" or not asked.keys() <= _READ_EARLY:
         return None
     made = _nursery(frozenset(asked.items()), tuple(needed))

@@ -15,6 +15,7 @@ from tests.client import Response
 from tests.conformance.place import JSON
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
+from tests.waiting import until
 from tests.wheels import Wheel, wheel
 
 Make = Callable[..., Daemon]
@@ -57,7 +58,10 @@ def line(running: Daemon) -> Iterator[Line]:
 
 
 def blob_of(daemon: Daemon, item: Wheel) -> Path:
-    return next(daemon.cache.glob(f"blobs/sha256/*/*/{item.sha256}"))
+    """Its place in the cache, to which it may come a moment after it was given out."""
+    pattern = f"blobs/sha256/*/*/{item.sha256}"
+    until(lambda: any(daemon.cache.glob(pattern)))
+    return next(daemon.cache.glob(pattern))
 
 
 def soon(ask: Callable[[], Response], wanted: Callable[[Response], bool]) -> Response:

@@ -32,14 +32,12 @@ OLD, NEW = (f"{NOW - timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (5
 FIRST, SECOND = wheel("demo", "1.0", size=400_000), wheel("demo", "2.0", size=300_000)
 
 
-def command(
-    folder: Path, config: Mapping[str, Any], *arguments: str, **env: str
-) -> subprocess.CompletedProcess[str]:
+def command(folder: Path, config: Mapping[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
     """`pypicache mirrors` with that configuration."""
     file = folder / "pypicache.yaml"
     file.write_text(yaml.safe_dump(dict(config), sort_keys=False))
-    own = {"HOME": str(folder / "home"), "COLUMNS": "200", **env}
-    return run(folder, "mirrors", "-c", file, "--project", "demo", *arguments, **own)
+    home = str(folder / "home")
+    return run(folder, "mirrors", "-c", file, "--project", "demo", *arguments, HOME=home, COLUMNS="200")
 
 
 def mirrors(*origins: Origin, **settings: Any) -> dict[str, Any]:
