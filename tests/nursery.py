@@ -55,7 +55,7 @@ class Born:
         self._waiting = threading.Lock()
 
     def poll(self) -> int | None:
-        """How it ended, if it has."""
+        """How it ended, if that is known: a moment after it did."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.wait(0)
         return self.returncode

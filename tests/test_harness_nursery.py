@@ -145,6 +145,7 @@ def test_a_process_id_is_nobody_elses_until_its_end_was_heard(small: Nursery, en
     process = psutil.Process(child.pid)
     os.kill(child.pid, signal.SIGTERM)
     until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: child.poll() is not None)  # which the nursery is asked, and it may not have looked yet
     assert (child.poll(), child.wait(), child.returncode) == (-signal.SIGTERM,) * 3
     assert not psutil.pid_exists(child.pid)
     child.kill()
