@@ -13,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from types import TracebackType
@@ -43,6 +45,15 @@ def _begin() -> None:
     """In the helper: the daemon decides when it ends, not the terminal's Ctrl-C, and big pages leave nothing behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     heap.settle()
+    threading.Thread(target=_end_with_the_daemon, name="end", daemon=True).start()
+
+
+def _end_with_the_daemon() -> None:
+    """In the helper: end when the daemon has been killed. Waiting for work doesn't tell: the helper itself has the other end of that pipe."""
+    daemon = multiprocessing.parent_process()
+    if daemon is not None:
+        daemon.join()
+        os._exit(1)
 
 
 class Offload:
@@ -133,7 +144,7 @@ class Offload:
 def _start() -> ProcessPoolExecutor:
     """A pool of one process, started. In a thread: its locks start a process of their own at once, which takes 20 ms."""
     pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
-    pool.submit(_begin)  # the pool starts its process at the first piece of work
+    pool.submit(os.getpid)  # the pool starts its process at the first piece of work
     return pool
 
 

@@ -21,10 +21,12 @@ import pytest
 from pypicache.store.parts import part_name
 from tests.client import get
 from tests.daemon import Daemon, config_for
+from tests.family import lives
 from tests.origin import Origin
 from tests.program import run
 from tests.store.accounts import account, wrong_blobs
-from tests.wheels import Wheel, wheel
+from tests.waiting import until
+from tests.wheels import Wheel, big_page, wheel
 
 Make = Callable[..., Daemon]
 MIB = 1 << 20
@@ -348,3 +350,14 @@ def test_a_directory_of_an_earlier_format_keeps_its_files(origin: Origin, daemon
     assert get(running.link(item)).body == item.data
     assert len(origin.gets(item.filename)) == 1
     assert (running.cache / "format").read_text() == "1\n"
+
+
+def test_a_daemon_that_is_killed_leaves_no_process_behind(origin: Origin, daemon: Make) -> None:
+    """Not the helper, which waits for work that never comes, nor what looks after its semaphores."""
+    origin.project("big", form="json", body=big_page("big", 8000))
+    running = daemon(config_for(origin), fresh=True)
+    assert get(f"{running.simple}big/").status == 200
+    children = running.children()
+    assert len(children) >= 2
+    running.kill()
+    until(lambda: not any(map(lives, children)), 8)
