@@ -113,18 +113,6 @@ class Facts:
         self._hold(project, Learned(MappingProxyType(facts), data, _digest(data)))
         self._store.put({self._store_key(project): data})
 
-    async def learn_file(
-        self, project: ProjectName, file: File, *, sha256: str | None, size: int | None
-    ) -> None:
-        """Remember of a file that is stored what its page doesn't say of it."""
-        missing: dict[str, str | int] = {}
-        if file.sha256 is None and sha256 is not None:
-            missing["sha256"] = sha256
-        if file.size is None and size is not None:
-            missing["size"] = size
-        if missing:
-            await self.learn(project, file, **missing)
-
     def forget(self, project: ProjectName | None = None) -> None:
         """Let go of what memory holds of the project, or of all; what is stored stays."""
         if project is None:
@@ -143,6 +131,16 @@ class Facts:
 def facts_key(index: str, project: str) -> str:
     """Where the page store has the facts of that index's project."""
     return f"facts:{index}:{project}"
+
+
+def missing(file: File, sha256: str | None, size: int | None) -> Mapping[str, str | int]:
+    """What the page doesn't say of a file that is stored, by the fields of a `Fact`."""
+    found: dict[str, str | int] = {}
+    if file.sha256 is None and sha256 is not None:
+        found["sha256"] = sha256
+    if file.size is None and size is not None:
+        found["size"] = size
+    return found
 
 
 def _key(file: File) -> str:

@@ -30,6 +30,7 @@ from pypicache.events import MirrorFailed, Observer, TransferResumed
 from pypicache.index import relief
 from pypicache.index.budget import Budget
 from pypicache.index.lane import Lane, NoRanges
+from pypicache.index.signal import Signal
 from pypicache.rules import pieces
 from pypicache.rules.pieces import Span
 from pypicache.simple.model import File
@@ -70,18 +71,19 @@ class Fill:
         self.restarts = 0
         """How often everything was forgotten and begun again."""
         self.progress = progress
-        self._copies = copies
-        self._budget = lanes
-        self._observer = observer
-        self._goes_on = goes_on
+        self.progress = progress
+        self._copies, self._budget = copies, lanes
+        self._observer, self._goes_on = observer, goes_on
         self._lanes: dict[asyncio.Task[None], Lane] = {}
+        self._turned = Signal()
         self._failures: dict[str, int] = {}
         self._breaks: dict[str, int] = {}
         self.causes: list[UpstreamError] = []
         """How mirrors have failed since the last byte came."""
         self._no_ranges: set[str] = set()
         self._etags: dict[str, str] = {}
-        self._began = self._looked = time.monotonic()
+        self._began = self._looked = self.touched = time.monotonic()
+        """When the last byte came."""
         self._received = 0
         self._whole = False
 
@@ -109,10 +111,8 @@ class Fill:
                 self._staff()
                 if not self._lanes:
                     raise AllUpstreamsFailed(self.file.filename, self.causes)
-                done, _ = await asyncio.wait(
-                    self._lanes, timeout=pieces.STEP, return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in done:
+                await self._turned.wait(pieces.STEP)
+                for task in [task for task in self._lanes if task.done()]:
                     self._ended(task)
                 self._relieve()
         finally:
@@ -160,7 +160,7 @@ class Fill:
 
     def wrote(self, lane: Lane, count: int) -> None:
         """The lane has brought that many bytes."""
-        self._received += count
+        self._received, self.touched = self._received + count, lane.touched
         self.origins.add(lane.copy.origin)
         self.progress()
 
@@ -172,7 +172,7 @@ class Fill:
 
     async def start_over(self) -> None:
         """Forget every byte: nothing that is held can be continued."""
-        self.restarts += 1
+        self.restarts, self.touched = self.restarts + 1, time.monotonic()
         self.size = self.file.size
         self.origins.clear()
         await self.spool.reset(self.size)
@@ -241,6 +241,7 @@ class Fill:
 
     def _open(self, lane: Lane) -> None:
         task = asyncio.ensure_future(lane.run())
+        task.add_done_callback(lambda _: self._turned.give())
         self._lanes[task] = lane
 
     def _best(self) -> Copy | None:

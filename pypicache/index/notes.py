@@ -7,10 +7,11 @@ about what is served.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
 
 from pypicache.index.content import Content
-from pypicache.index.facts import Facts
+from pypicache.index.facts import Facts, missing
 from pypicache.index.locate import sidecar_of
 from pypicache.index.tasks import Tasks
 from pypicache.simple.model import File, ProjectName
@@ -72,7 +73,10 @@ class Notes:
             stored_at=self._clock(),
         )
         self._unwritten[record.path] = record
-        self._start(self._write(record, project, listed, sidecar=sidecar), file.filename)
+        if sidecar or not (unsaid := missing(listed, sha256, size)):
+            self.keep(record)
+        else:
+            self._start(self._learn(record, project, listed, unsaid), file.filename)
 
     def remember_when_done(
         self,
@@ -87,27 +91,32 @@ class Notes:
     ) -> None:
         """The same, once the download has ended well; `task` is the library's."""
 
-        async def wait() -> None:
-            sha256 = await asyncio.shield(task)
-            self.remember(path, project, origin, listed, sha256, content.size, sidecar=sidecar)
+        def done(task: asyncio.Task[str]) -> None:
+            if not task.cancelled() and task.exception() is None:
+                with contextlib.suppress(asyncio.CancelledError):  # all ends
+                    self.remember(path, project, origin, listed, task.result(), content.size, sidecar=sidecar)
 
-        self._tasks.start(wait(), name=f"link of {path[-1]}")
+        task.add_done_callback(done)
 
-    async def _write(self, record: LinkRecord, project: ProjectName, listed: File, *, sidecar: bool) -> None:
-        try:
-            if not sidecar:
-                await self._facts.learn_file(project, listed, sha256=record.sha256, size=record.size)
-            self.keep(record)
-            await asyncio.shield(self._keeping[record])
-        finally:
-            self._unwritten.pop(record.path, None)
+    async def _learn(
+        self, record: LinkRecord, project: ProjectName, listed: File, unsaid: Mapping[str, str | int]
+    ) -> None:
+        """Note what the page doesn't say before the record, which is believed to speak of a known file."""
+        await self._facts.learn(project, listed, **unsaid)
+        self.keep(record)
+        await asyncio.shield(self._keeping[record])
 
     def keep(self, record: LinkRecord) -> None:
         """Write the record behind, unless the same one is being written."""
         if record not in self._keeping:
             task = self._start(self._links.put(record), record.filename)
             self._keeping[record] = task
-            task.add_done_callback(lambda _: self._keeping.pop(record, None))
+            task.add_done_callback(lambda _: self._kept(record))
+
+    def _kept(self, record: LinkRecord) -> None:
+        del self._keeping[record]
+        if self._unwritten.get(record.path) == record:
+            del self._unwritten[record.path]
 
     async def flush(self) -> None:
         """Wait until what there is to note is noted: the next process wants it, and it is little. `PATIENCE` at most."""

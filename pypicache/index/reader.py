@@ -20,8 +20,9 @@ from pypicache.errors import (
     UpstreamTimeout,
 )
 from pypicache.index.content import Told
+from pypicache.index.state import BROUGHT, State
 from pypicache.index.through import Spare, Through
-from pypicache.index.transfer import HOLD, State, Transfer
+from pypicache.index.transfer import HOLD, Transfer
 from pypicache.rules import pieces
 from pypicache.rules.aside import fetch_aside
 
@@ -107,9 +108,11 @@ class Reader:
         assert self._through is not None
         return await self._through.available(offset)
 
-    async def whole(self, told: Told | None = None) -> int:
+    async def whole(self, told: Told | None = None, *, stored: bool = True) -> int:
         """Wait until the file is published; its size. Raises what ended the transfer."""
         while self._transfer.state is not State.PUBLISHED:
+            if not stored and (data := self._transfer.kept) is not None:
+                return len(data)
             self._check()
             if told is not None:
                 told(sum(stop - start for start, stop in self._transfer.held))
@@ -138,22 +141,24 @@ class Reader:
     async def _news(self) -> None:
         """Wait for a change. Raises AllUpstreamsFailed when no byte has come for `patience` seconds; the download goes on."""
         transfer = self._transfer
-        if self.patience is None or transfer.state is State.VERIFY:
-            await transfer.changed.wait()
-            return
-        if self._seen != transfer.held:
-            self._seen, self._seen_at = transfer.held, time.monotonic()
-        try:
-            async with asyncio.timeout(self._seen_at + self.patience - time.monotonic()):
-                await transfer.changed.wait()
-        except TimeoutError:
-            causes = transfer.fill.causes if transfer.fill is not None else []
-            told = {cause.origin for cause in causes}
-            silent = dict.fromkeys(c.origin for c in transfer.copies if c.origin not in told)
-            raise AllUpstreamsFailed(
-                transfer.file.filename,
-                [*causes, *(UpstreamTimeout(each, f"nothing within {self.patience:g} s") for each in silent)],
-            ) from None
+        while self.patience is not None and transfer.state not in BROUGHT:
+            if self._seen != transfer.held:
+                self._seen, self._seen_at = transfer.held, transfer.touched
+            left = self._seen_at + self.patience - time.monotonic()
+            if left <= 0:
+                raise self._silence(self.patience)
+            if await transfer.changed.wait(left):
+                return
+        await transfer.changed.wait()
+
+    def _silence(self, patience: float) -> AllUpstreamsFailed:
+        causes = self._transfer.fill.causes if self._transfer.fill is not None else []
+        told = {cause.origin for cause in causes}
+        silent = dict.fromkeys(copy.origin for copy in self._transfer.copies if copy.origin not in told)
+        return AllUpstreamsFailed(
+            self._transfer.file.filename,
+            [*causes, *(UpstreamTimeout(each, f"nothing within {patience:g} s") for each in silent)],
+        )
 
     def _pass_through(self, offset: int) -> None:
         transfer = self._transfer

@@ -3,19 +3,7 @@
 A transfer brings a file from its mirrors into a spool, verifies it and publishes it. It is owned by the library,
 never by a client: whoever caused it may leave.
 
-States and what moves between them::
-
-    CLAIM    --the spool is ours-->          FILL (at what an earlier writer left)
-    CLAIM    --another process writes it-->  CLAIM (readers follow what that one brings)
-    CLAIM    --it has been published-->      PUBLISHED
-    FILL     --every byte is there-->        VERIFY
-    FILL     --no mirror brings more-->      FAILED (the spool is kept)
-    FILL     --nobody reads, much to do-->   FAILED (the spool is kept)
-    FILL     --the disk is full-->           FAILED (readers go on without the store)
-    VERIFY   --the digest agrees-->          PUBLISHED
-    VERIFY   --it doesn't-->                 CLAIM (from zero, one mirror at a time) | FAILED
-
-What the page gives (size, digests) is checked before anything is published. Readers follow the spool by offset,
+What it goes through is `state.State`. What the page gives (size, digests) is checked before anything is published. Readers follow the spool by offset,
 each at its own pace, and are shown all but the last `HOLD` bytes until the digest agrees: whoever has the whole
 file has the right one. A download that begins again begins a new epoch; a reader that took bytes of an older one is
 told so, and its connection breaks.
@@ -27,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import time
 from collections.abc import Callable, Sequence
 
@@ -38,6 +25,7 @@ from pypicache.index.claim import Claim
 from pypicache.index.fill import Fill
 from pypicache.index.remains import Remains
 from pypicache.index.signal import Signal
+from pypicache.index.state import ENDED, RIGHT, State
 from pypicache.index.suspects import Suspects
 from pypicache.rules import finish, pieces
 from pypicache.rules.pieces import Spans
@@ -48,16 +36,6 @@ from pypicache.upstream.source import Copy
 HOLD = 64 << 10
 """Bytes at the end that no reader sees before the digest agrees. A file that is smaller is never begun in vain:
 until it is verified its readers can still be told what is wrong."""
-
-
-class State(enum.Enum):
-    """See the table in the module's docstring."""
-
-    CLAIM = "claim"
-    FILL = "fill"
-    VERIFY = "verify"
-    PUBLISHED = "published"
-    FAILED = "failed"
 
 
 class Transfer:
@@ -83,7 +61,7 @@ class Transfer:
         """The mirrors whose bytes turned out wrong."""
         self.readers = 0
         self.changed = Signal()
-        """Given when more bytes are there, or the state is another."""
+        """Given when readers may have more bytes, or nothing more will happen."""
         self.observer = observer
         self._monotonic, self._lanes, self._max_size = monotonic, lanes, max_size
         self.began = self._alone_since = monotonic()
@@ -92,6 +70,7 @@ class Transfer:
         self._restarts = 0
         self._claim = Claim(key=key, file=file, store=store, progress=self.changed.give)
         self._blob: Blob | None = None
+        self._told: tuple[int, bool, int] | None = None
         self.remains = Remains()
 
     def __repr__(self) -> str:
@@ -127,6 +106,11 @@ class Transfer:
         return self.fill.rate if self.fill is not None else 0.0
 
     @property
+    def touched(self) -> float:
+        """When the last byte came, by the monotonic clock, as far as that is known here."""
+        return self.fill.touched if self.fill is not None else time.monotonic()
+
+    @property
     def origins(self) -> tuple[str, ...]:
         """The mirrors that bring it."""
         return tuple(sorted(self.fill.origins)) if self.fill is not None else ()
@@ -139,24 +123,26 @@ class Transfer:
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
-        return self.state in {State.PUBLISHED, State.FAILED}
+        return self.state in ENDED
 
     @property
     def visible(self) -> int:
         """Bytes that readers may have, from the start on."""
-        if self.state is State.PUBLISHED:
+        if self.state in RIGHT:
             return self.written
         return max(0, min(self.written, (self.size if self.size is not None else self.written) - HOLD))
 
     @property
     def kept(self) -> bytes | None:
-        """All of it, once it is published, if memory has it still (`Claim.kept`)."""
+        """All of it, once it is verified, if memory has it (`Claim.kept`)."""
         return self._claim.kept
 
     @property
-    def data(self) -> bytearray | None:
+    def data(self) -> bytes | bytearray | None:
         """What readers read, while it is in memory; None: `fileno` has it."""
-        return None if self._blob is not None else self._claim.data
+        if self._blob is not None:
+            return None
+        return self.remains.data if self._claim.spool is None else self._claim.data
 
     def fileno(self) -> int:
         """The descriptor that readers read from. Only while there are visible bytes, and `data` isn't."""
@@ -188,7 +174,16 @@ class Transfer:
 
     def _become(self, state: State) -> None:
         self.state = state
-        self.changed.give()
+        if (
+            state is not State.FILL and state is not State.VERIFY
+        ):  # these are nothing to whoever waits for bytes
+            self.changed.give()
+
+    def _progressed(self) -> None:
+        """Wake readers if there is more for them: there isn't while only the last `HOLD` bytes grow."""
+        if self.changed.awaited and self._told != (told := (self.visible, self.answered, self.epoch)):
+            self._told = told
+            self.changed.give()
 
     # The work
 
@@ -224,6 +219,9 @@ class Transfer:
                 continue
             wrong = await self._judge(sha256)
             if wrong is None:
+                self.sha256 = sha256
+                self._claim.settle()
+                self._become(State.STORE)
                 self._blob = await self._claim.publish(sha256)
                 return sha256
             self._report(wrong)
@@ -243,7 +241,7 @@ class Transfer:
             spool=spool,
             lanes=self._lanes,
             observer=self.observer,
-            progress=self.changed.give,
+            progress=self._progressed,
             goes_on=self._goes_on,
             max_size=self._max_size,
         )

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pypicache.index import facts
-from pypicache.index.facts import MAX_FACTS, Fact, Facts, apply
+from pypicache.index.facts import MAX_FACTS, Fact, Facts, apply, missing
 from pypicache.simple.model import Digest, File, Project, ProjectName
 from tests.fakes import DictPages
 
@@ -113,11 +113,24 @@ async def test_the_name_changes_when_something_is_learned_and_only_then() -> Non
     await known.learn(NAME, wheel(), size=5)
     before = await known.of(NAME)
     await known.learn(NAME, wheel(), size=5)
-    await known.learn_file(NAME, wheel(size=5), sha256=SHA, size=5)
     await known.learn(NAME, wheel(hashes=()), size=5)
     assert await known.of(NAME) is before
     await known.learn(NAME, wheel(), size=6)
     assert (await known.of(NAME)).digest != before.digest
+
+
+@pytest.mark.parametrize(
+    ("listed", "unsaid"),
+    [
+        (wheel(size=5), {}),
+        (wheel(), {"size": 5}),
+        (wheel(size=5, hashes=(Digest("md5", "0" * 32),)), {"sha256": SHA}),
+        (wheel(hashes=()), {"sha256": SHA, "size": 5}),
+    ],
+)
+def test_what_a_page_does_not_say_of_a_stored_file(listed: File, unsaid: dict[str, str | int]) -> None:
+    assert missing(listed, SHA, 5) == unsaid
+    assert missing(listed, None, None) == {}
 
 
 class SlowPages(DictPages):
