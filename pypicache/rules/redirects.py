@@ -18,6 +18,7 @@ the current URL (RFC 3986 section 5). The fragment goes: it isn't sent.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
@@ -26,9 +27,14 @@ MAX_HOPS = 5
 """So many redirects are followed for one request."""
 
 _PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65535
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
+_PATH = re.compile(r"[/?#]")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)
+_PLAIN = re.compile(r"(https?)://[A-Za-z0-9._~-]+(?::([0-9]{1,5}))?(?:/[!-\"$-\[\]-~]*)?", re.ASCII)
+"""What most links are: absolute, with nothing in them to encode or to resolve."""
+
 _SENDABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -46,6 +52,9 @@ def follow(url: str, location: str | None, *, hops: int) -> str | Refused:
     location = "" if location is None else location.strip(" \t")
     if not location:
         return Refused("a redirect without a Location")
+    plain = _PLAIN.fullmatch(location)
+    if plain is not None and 0 < int(plain[2] or 1) <= _LAST_PORT and not _downgrade(url, plain[1]):
+        return location
     if _CONTROL.search(location):
         return Refused("a redirect with control characters or backslashes in its Location")
     try:
@@ -57,7 +66,7 @@ def follow(url: str, location: str | None, *, hops: int) -> str | Refused:
         return Refused("a redirect to a malformed URL")
     if parts.scheme not in _PORTS:
         return Refused(f"a redirect to a URL of scheme {parts.scheme[:20]!r}")
-    if base.scheme == "https" and parts.scheme == "http":
+    if _downgrade(url, parts.scheme):
         return Refused("a redirect from https to http")
     if "@" in parts.netloc:
         return Refused("a redirect to a URL with a user name")
@@ -68,8 +77,19 @@ def follow(url: str, location: str | None, *, hops: int) -> str | Refused:
 
 def same_origin(a: str, b: str) -> bool:
     """Whether two URLs agree in scheme, host and port (RFC 6454): credentials for one may be sent to the other."""
-    origin = _origin(a)
-    return origin is not None and origin == _origin(b)
+    origin = _origin(_front(a))
+    return origin is not None and origin == _origin(_front(b))
+
+
+def _downgrade(url: str, scheme: str) -> bool:
+    """Whether a target of that scheme would leave https for http."""
+    return scheme == "http" and url[:6].lower() == "https:"
+
+
+def _front(url: str) -> str:
+    """The URL up to its path: all that an origin is made of."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{_PATH.split(rest, 1)[0]}"
 
 
 def _resolve(base: SplitResult, location: str) -> str:
@@ -81,6 +101,7 @@ def _resolve(base: SplitResult, location: str) -> str:
     return quote(location.partition("#")[0], safe=_SENDABLE, errors="surrogateescape")
 
 
+@functools.lru_cache(maxsize=256)
 def _origin(url: str) -> tuple[str, str, int] | None:
     """Scheme, host and port, the usual one filled in; None when the URL has none of ours."""
     try:
