@@ -22,11 +22,15 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-FORMAT = "2"
+FORMAT = "3"
 """Part of every ETag: another way to render makes other ETags. Raise it when a rendering changes."""
 
-GZIP_LEVEL = 6
-ZSTD_LEVEL = 9
+GZIP_LEVEL = 5
+ZSTD_LEVEL = 1
+"""Pages are mostly hexadecimal digits, which repeat by chance and for three or four bytes: to look for that takes time, and what
+it finds takes more room than the digits by themselves. Hence the lowest level here, and `Z_FILTERED` for gzip: the smallest pages, and
+the quickest made (94 kB: 17.7 kB instead of 20.3 at level 9, 19.8 kB instead of 22.2).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ def form_of(project: model.Project, form: str) -> bytes:
 def compress(data: bytes, coding: str) -> bytes:
     """The data in that content coding; equal data gives equal bytes."""
     if coding == "gzip":
-        packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        packer = zlib.compressobj(
+            GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED
+        )
         return packer.compress(data) + packer.flush()
     if coding == "zstd":
         return zstd.compress(data, ZSTD_LEVEL)

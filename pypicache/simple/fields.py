@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -46,6 +46,10 @@ _TIME = re.compile(
     r"((?:19[7-9]|2[0-9][0-9])[0-9]-[0-9]{2}-[0-9]{2})[T ]((?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2})"
     r"(?:\.([0-9]+))?(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
+_USUAL_TIME = re.compile(
+    r"(?:19[7-9]|2[0-9][0-9])[0-9]-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z"
+)
+"""As it is kept."""
 _API_VERSION = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6})(?:\..*)?)?")
 
 
@@ -65,16 +69,17 @@ def link(base: str, text: str) -> str | None:
     text = text.partition("#")[0]
     if len(text) > MAX_URL:
         return None
-    if _URL.fullmatch(text) and text.startswith(("https:", "http:")):
-        return text
+    if text.startswith(("https:", "http:")):
+        if _URL.fullmatch(text):
+            return text
+    elif (plain := _BELOW.fullmatch(text)) is not None and (folder := _folder(base, plain[1])) is not None:
+        return folder + plain[2] if len(folder) + len(plain[2]) <= MAX_URL else None
     text = text.strip("\t\n\f\r ").replace("\t", "").replace("\n", "").replace("\r", "")
     if not text:
         return None
     try:
         # The scheme is the one part that is put into its usual spelling: clients compare it.
-        if (plain := _BELOW.fullmatch(text)) is not None:
-            url = _folder(base, plain[1]) + plain[2]
-        elif _SCHEME.match(text):
+        if _SCHEME.match(text):
             url = _SCHEME.sub(lambda m: m[0].lower(), text, count=1)
         else:
             url = urljoin(base, text)
@@ -85,9 +90,13 @@ def link(base: str, text: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=64)
-def _folder(base: str, up: str) -> str:
-    """What `urljoin` puts before a path that goes up so far: the same for all files of a page, and dear."""
-    return urljoin(base, up or "./")
+def _folder(base: str, up: str) -> str | None:
+    """What `urljoin` puts before a path that goes up so far: the same for all files of a page, and dear. None: ask it for the whole."""
+    try:
+        folder = urljoin(base, up or "./")
+    except ValueError:
+        return None
+    return folder if _URL.fullmatch(folder) and folder.endswith("/") else None
 
 
 def upload_time(text: str) -> str | None:
@@ -96,6 +105,11 @@ def upload_time(text: str) -> str | None:
     The fraction keeps its length, up to six digits. A time without a zone is taken for UTC, as the
     legacy JSON API writes it. An impossible date must go: uv refuses the whole page for one.
     """
+    try:
+        if _USUAL_TIME.fullmatch(text) and date.fromisoformat(text[:10]):
+            return text
+    except ValueError:
+        return None
     match = _TIME.fullmatch(text)
     if match is None:
         return None

@@ -81,6 +81,8 @@ def test_relative_paths_are_joined_as_rfc_3986_has_it(base: str, up: str, rest: 
         "https://f .example/foo-1.zip",
         "https://f.example/\ud800.zip",
         "https://f.example/" + "a" * fields.MAX_URL,
+        "a" * fields.MAX_URL,
+        "../" + "a" * (fields.MAX_URL - len("https://index.example.org/simple/")) + "a",
         "a" * 5000 + "é" * 3000,
     ],
 )
