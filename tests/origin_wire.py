@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from socket import SO_LINGER, SOL_SOCKET
+from socket import IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY
 from typing import Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -111,6 +111,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        # As servers do: a body mustn't wait until the client has acknowledged the head, which takes it 40 ms.
+        transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         # Drained means: accepted by the kernel. (TLS transports never drain below a limit of zero, and may hold back
         # a buffer more.)
         transport.set_write_buffer_limits(high=1 if transport.get_extra_info("ssl_object") else 0)
