@@ -207,6 +207,8 @@ class Mirrors:
 
     def _order(self, kind: Kind, *, first: str | None = None) -> list[Mirror]:
         """The mirrors as they are to be tried. Files also look at the pages' breaker: a dead host has neither."""
+        if len(self._mirrors) == 1:
+            return list(self._mirrors)
         kinds: tuple[Kind, ...] = ("pages",) if kind == "pages" else ("pages", "files")
 
         def place(mirror: Mirror) -> tuple[bool, bool, bool, int]:
