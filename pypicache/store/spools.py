@@ -33,7 +33,7 @@ from pypicache.store.keeper import Keeper
 from pypicache.store.light import LightSpool
 from pypicache.store.partial import FilePartial
 from pypicache.store.spool import FileSpool
-from pypicache.store.threads import Threads
+from pypicache.store.threads import Batches, Threads
 
 
 class Spools:
@@ -47,6 +47,8 @@ class Spools:
     ) -> None:
         self._keeper = keeper
         self._threads = threads
+        # Nobody waits for a small file's place on the disk: those that come meanwhile share a hop, and a thread.
+        self._small = Batches(threads)
         self._fsync = fsync
         self._blob = blob
         self._claims = Claims(keeper.root / "claims")
@@ -135,7 +137,7 @@ class Spools:
         file = spool.file if isinstance(spool, LightSpool) else spool
         if isinstance(spool, LightSpool) and file is None:
             put = functools.partial(self._put, spool.key, spool.settled(sha256), sha256)
-            blob = await self._threads.run(put, undo=FileBlob.close)
+            blob = await self._small.run(put, undo=FileBlob.close)
             spool.close()
             return blob
         assert isinstance(file, FileSpool)

@@ -92,14 +92,17 @@ class Batches:
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
-        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+        self._waiting: list[_Call] = []
         self._busy = False
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """The work's result, or what it raised. Raises StoreError after the threads were closed."""
+    async def run(self, work: Callable[[], T], *, undo: Callable[[T], object] | None = None) -> T:
+        """The work's result, or what it raised. Raises StoreError after the threads were closed.
+
+        `undo` is called on the event loop with the result when the caller was cancelled meanwhile.
+        """
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
-        self._waiting.append((work, result))
+        self._waiting.append((work, result, undo))
         if not self._busy:
             self._busy = True
             loop.call_soon(self._go)  # who comes in the same turn comes along
@@ -108,25 +111,28 @@ class Batches:
     def _go(self) -> None:
         batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
         try:
-            future = self._threads.start(_all, [work for work, _ in batch])
+            future = self._threads.start(_all, [work for work, _, _ in batch])
         except StoreError as error:
             self._done(batch, [error] * len(batch))
         else:
             future.add_done_callback(lambda done: self._done(batch, done.result()))
 
-    def _done(
-        self, batch: list[tuple[Callable[[], Any], asyncio.Future[Any]]], results: Sequence[object]
-    ) -> None:
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():
-                continue  # nobody waits any more
-            if isinstance(result, BaseException):
+    def _done(self, batch: list[_Call], results: Sequence[object]) -> None:
+        for (_, future, undo), result in zip(batch, results, strict=True):
+            if future.done():  # nobody waits any more
+                if undo is not None and not isinstance(result, BaseException):
+                    undo(result)
+            elif isinstance(result, BaseException):
                 future.set_exception(result)
             else:
                 future.set_result(result)
         self._busy = bool(self._waiting)
         if self._busy:
             self._go()
+
+
+_Call = tuple[Callable[[], Any], asyncio.Future[Any], Callable[[Any], object] | None]
+"""What is to be called, who waits for it, and what takes it back."""
 
 
 def _all(batch: list[Callable[[], object]]) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
@@ -228,3 +229,25 @@ async def test_a_claim_falls_with_its_process(
     await asyncio.to_thread(holder.wait)
     await publish(store, await begin(store), DATA)
     assert (content(store, DATA), names(root)) == (DATA, set())
+
+
+async def test_many_small_files_that_wait_for_the_disk_leave_it_to_others(
+    store: DiskBlobStore, root: Path
+) -> None:
+    """They share a thread: whoever reads or deletes has the others, however slow the disk is at making files."""
+    contents = [b"%d" % number for number in range(20)]
+    with (root / "usage").open("rb") as sums:
+        fcntl.flock(sums, fcntl.LOCK_EX)  # nobody comes by a name meanwhile
+        publishing = []
+        for number, data in enumerate(contents):
+            spool = await begin(store, len(data), key=f"key {number}")
+            await spool.write(0, [data])
+            work = store.publish(spool, hashlib.sha256(data).hexdigest())
+            publishing.append(asyncio.ensure_future(work))
+        await asyncio.wait(publishing, timeout=0.05)  # all that will begin have begun
+        async with asyncio.timeout(5):
+            assert await store.beginning_with("ffffffff") is None
+        assert not any(task.done() for task in publishing)
+    for data, blob in zip(contents, await asyncio.gather(*publishing), strict=True):
+        assert os.pread(blob.fileno(), 10, 0) == data
+        blob.close()
