@@ -20,7 +20,7 @@ from pypicache.errors import (
     UpstreamTimeout,
 )
 from pypicache.index.content import Told
-from pypicache.index.state import BROUGHT, State
+from pypicache.index.state import BROUGHT, RIGHT, State
 from pypicache.index.through import Spare, Through
 from pypicache.index.transfer import HOLD, Transfer
 from pypicache.rules import pieces
@@ -54,6 +54,11 @@ class Reader:
     def sha256(self) -> str | None:
         """The file's digest, if the page gave it or the file has arrived."""
         return self._transfer.sha256
+
+    @property
+    def verified(self) -> bool:
+        """Whether all of it is there, and right: from then on it is a stored file to whoever asks, if its name is still to come."""
+        return self._transfer.state in RIGHT
 
     @property
     def origin(self) -> str:

@@ -106,7 +106,8 @@ def upload_time(text: str) -> str | None:
     legacy JSON API writes it. An impossible date must go: uv refuses the whole page for one.
     """
     try:
-        if _USUAL_TIME.fullmatch(text) and date.fromisoformat(text[:10]):
+        if _USUAL_TIME.fullmatch(text):
+            date.fromisoformat(text[:10])
             return text
     except ValueError:
         return None

@@ -333,6 +333,7 @@ async def test_what_is_verified_does_not_wait_for_the_disk(tmp_path: Path, size:
                 taken += await reader.read(len(taken), await reader.available(len(taken)) - len(taken))
             assert taken == data
             assert transfer.state is State.STORE
+            assert reader.verified
             assert reader.data in {None, data}
             if reader.data is not None:
                 assert await reader.whole(stored=False) == size
