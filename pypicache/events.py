@@ -1,7 +1,4 @@
-"""What happened, as values: whoever wants to know (log, metrics, tests) is a callable that takes one.
-
-This module imports nothing of the package.
-"""
+"""What happened, as values: whoever wants to know (log, metrics, tests) is a callable that takes one. It imports nothing of the package."""
 
 from __future__ import annotations
 
@@ -252,16 +249,15 @@ class Answered:
 
 @dataclass(slots=True)
 class Again:
-    """An answer was given again, as its record says but for what was another time. Whoever gets one only reads it."""
+    """An answer was given again, so many times in a second, as its record says but for what was another time. It is only to be read."""
 
     record: Answered
     client: str
     at: float
-    """When the first of them was, in seconds since the epoch; all in the same second."""
+    """In seconds since the epoch."""
     seconds: float
     """How long each took, to a few hundredths of a millisecond."""
     times: int
-    """How often, one after the other."""
 
 
 class Taker(Protocol):
@@ -274,7 +270,7 @@ class Taker(Protocol):
     def take_again(self, again: Sequence[Again], prefix: str, first: int) -> None:
         """Answers were given again, in that order: many are told at a time, so that each costs little.
 
-        What names each request, `times` of them for one that was given so often, is `prefix` and a number, which for the first is `first`, and then one more each.
+        What names each of their requests is `prefix` and a number: `first`, and then one more each.
         """
         ...
 

@@ -113,7 +113,7 @@ class Ahead:
             return
         content = (await index.open_file(path, page.project)).content
         try:
-            size, sha256 = await content.whole(stored=False), content.sha256
+            size, sha256 = await content.whole(), content.sha256
             if size <= WORTH_READING and sha256 is not None and self.due(index.name, sha256):
                 self.fetch(index, await _read(content, size), depth=depth - 1)
         finally:

@@ -18,7 +18,7 @@ LOOK = 0.05
 """Seconds between two looks at a spool that another process writes."""
 
 KEEP = 256 << 10
-"""Bytes of a verified file that stay in memory, if they were there, for those who wait for it: as many as are answered in one piece."""
+"""Bytes of a published file that stay in memory, if they were there, for those who wait for it: as many as are answered in one piece."""
 
 
 class Claim:
@@ -33,7 +33,7 @@ class Claim:
         self.verified = False
         """Whether what is there is the whole file, and right."""
         self.kept: bytes | None = None
-        """All of it, once it is verified, if it is small and in memory."""
+        """All of what was published, if it was small and in memory."""
         self._key = key
         self._file = file
         self._store = store
@@ -82,15 +82,12 @@ class Claim:
             self.spool = None
         return blob
 
-    def settle(self) -> None:
-        """What is there is the whole file, and right: whoever waits for it may have it, whatever the disk does next."""
-        self.verified, data = True, self.data
-        self.kept = bytes(data) if data is not None and len(data) <= KEEP else None
-
     async def publish(self, sha256: str) -> Blob:
-        """Make the spool's bytes, which are settled, a blob."""
+        """Make the spool's bytes, which are verified, a blob."""
         assert self.spool is not None
+        self.verified, data = True, self.spool.data
         blob = await self._store.publish(self.spool, sha256)
+        self.kept = bytes(data) if data is not None and len(data) <= KEEP else None
         self.spool = None
         return blob
 

@@ -60,10 +60,9 @@ class Content(Protocol):
         """Up to where the file can be read: more than `offset`, or `offset` itself at its end. Raises what ended the download."""
         ...
 
-    async def whole(self, told: Told | None = None, *, stored: bool = True) -> int:
+    async def whole(self, told: Told | None = None) -> int:
         """Wait until all of it is there and verified; its size. `told` hears meanwhile how many bytes have arrived.
 
-        It is `stored` as well then. Otherwise it may be only `data` that has it.
         Raises what ended the download.
         """
         ...
@@ -108,7 +107,7 @@ class Stored:
         """The whole size."""
         return max(self._blob.size, offset)
 
-    async def whole(self, told: Told | None = None, *, stored: bool = True) -> int:  # noqa: ARG002 - the protocol's
+    async def whole(self, told: Told | None = None) -> int:  # noqa: ARG002 - the protocol's
         """The size."""
         return self._blob.size
 

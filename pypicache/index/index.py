@@ -67,7 +67,8 @@ class Index:
         self._source = source
         self._facts = facts
         self._sidecars = sidecars
-        self._offline, self._tasks = offline, Tasks()
+        self._offline = offline
+        self._tasks = Tasks()
         self._renderer = Renderer(
             held=renderings, offload=offload, tasks=self._tasks, synthesize=sidecars is not None
         )
@@ -283,8 +284,7 @@ class Index:
             return Opened(file.filename, stored, Outcome.HIT, collapsed=False, immutable=immutable)
         wanted = file if sidecar else _pinned(file, remembered)
         if (joined := self._library.joined(wanted)) is not None:
-            outcome = Outcome.HIT if joined.verified else Outcome.MISS
-            return Opened(file.filename, joined, outcome, collapsed=not joined.verified, immutable=immutable)
+            return Opened(file.filename, joined, Outcome.MISS, collapsed=True, immutable=immutable)
         if self._offline:
             raise UpstreamError("", f"{self.name} is offline and {file.filename} isn't in the cache")
         copies = self._source.copies(project, listed if sidecar else wanted, origin, sidecar=sidecar)

@@ -20,7 +20,7 @@ from pypicache.errors import (
     UpstreamTimeout,
 )
 from pypicache.index.content import Told
-from pypicache.index.state import BROUGHT, RIGHT, State
+from pypicache.index.state import State
 from pypicache.index.through import Spare, Through
 from pypicache.index.transfer import HOLD, Transfer
 from pypicache.rules import pieces
@@ -54,11 +54,6 @@ class Reader:
     def sha256(self) -> str | None:
         """The file's digest, if the page gave it or the file has arrived."""
         return self._transfer.sha256
-
-    @property
-    def verified(self) -> bool:
-        """Whether all of it is there, and right: from then on it is a stored file to whoever asks, if its name is still to come."""
-        return self._transfer.state in RIGHT
 
     @property
     def origin(self) -> str:
@@ -113,11 +108,9 @@ class Reader:
         assert self._through is not None
         return await self._through.available(offset)
 
-    async def whole(self, told: Told | None = None, *, stored: bool = True) -> int:
+    async def whole(self, told: Told | None = None) -> int:
         """Wait until the file is published; its size. Raises what ended the transfer."""
         while self._transfer.state is not State.PUBLISHED:
-            if not stored and (data := self._transfer.kept) is not None:
-                return len(data)
             self._check()
             if told is not None:
                 told(sum(stop - start for start, stop in self._transfer.held))
@@ -146,7 +139,7 @@ class Reader:
     async def _news(self) -> None:
         """Wait for a change. Raises AllUpstreamsFailed when no byte has come for `patience` seconds; the download goes on."""
         transfer = self._transfer
-        while self.patience is not None and transfer.state not in BROUGHT:
+        while self.patience is not None and transfer.state is not State.VERIFY:
             if self._seen != transfer.held:
                 self._seen, self._seen_at = transfer.held, transfer.touched
             left = self._seen_at + self.patience - time.monotonic()

@@ -25,7 +25,7 @@ from pypicache.index.claim import Claim
 from pypicache.index.fill import Fill
 from pypicache.index.remains import Remains
 from pypicache.index.signal import Signal
-from pypicache.index.state import ENDED, RIGHT, State
+from pypicache.index.state import ENDED, State
 from pypicache.index.suspects import Suspects
 from pypicache.rules import finish, pieces
 from pypicache.rules.pieces import Spans
@@ -128,21 +128,19 @@ class Transfer:
     @property
     def visible(self) -> int:
         """Bytes that readers may have, from the start on."""
-        if self.state in RIGHT:
+        if self.state is State.PUBLISHED:
             return self.written
         return max(0, min(self.written, (self.size if self.size is not None else self.written) - HOLD))
 
     @property
     def kept(self) -> bytes | None:
-        """All of it, once it is verified, if memory has it (`Claim.kept`)."""
+        """All of it, once it is published, if memory has it still (`Claim.kept`)."""
         return self._claim.kept
 
     @property
     def data(self) -> bytes | bytearray | None:
         """What readers read, while it is in memory; None: `fileno` has it."""
-        if self._blob is not None:
-            return None
-        return self.remains.data if self._claim.spool is None else self._claim.data
+        return None if self._blob is not None else self._claim.data
 
     def fileno(self) -> int:
         """The descriptor that readers read from. Only while there are visible bytes, and `data` isn't."""
@@ -174,9 +172,7 @@ class Transfer:
 
     def _become(self, state: State) -> None:
         self.state = state
-        if (
-            state is not State.FILL and state is not State.VERIFY
-        ):  # these are nothing to whoever waits for bytes
+        if state not in {State.FILL, State.VERIFY}:  # these are nothing to whoever waits for bytes
             self.changed.give()
 
     def _progressed(self) -> None:
@@ -219,9 +215,6 @@ class Transfer:
                 continue
             wrong = await self._judge(sha256)
             if wrong is None:
-                self.sha256 = sha256
-                self._claim.settle()
-                self._become(State.STORE)
                 self._blob = await self._claim.publish(sha256)
                 return sha256
             self._report(wrong)

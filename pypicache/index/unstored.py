@@ -46,7 +46,7 @@ class Unstored:
         """The whole size."""
         return max(self._length, offset)
 
-    async def whole(self, told: Told | None = None, *, stored: bool = True) -> int:  # noqa: ARG002 - the protocol's
+    async def whole(self, told: Told | None = None) -> int:  # noqa: ARG002 - the protocol's
         """The size."""
         return self._length
 
@@ -65,7 +65,7 @@ async def whole(content: Content, patience: float | None = None) -> Content:
     content.patience = patience
     try:
         try:
-            await content.whole(stored=False)
+            await content.whole()
         except StoreError:
             pieces, position = [], 0
             while (mark := await content.available(position)) > position:

@@ -47,7 +47,7 @@ class Spools:
     ) -> None:
         self._keeper = keeper
         self._threads = threads
-        # Nobody waits for a small file's place on the disk: those that come meanwhile share a hop, and a thread.
+        # Small files that come meanwhile share a hop, and a thread.
         self._small = Batches(threads)
         self._fsync = fsync
         self._blob = blob

@@ -127,7 +127,7 @@ class Files:
         return web.Response(headers=headers)
 
     async def _sidecar(self, request: web.BaseRequest, opened: Opened) -> web.Response:
-        size = await opened.content.whole(stored=False)
+        size = await opened.content.whole()
         offered = ("gzip",) if size >= WORTH_GZIP else ()
         coding = negotiate_coding(joined(request, "Accept-Encoding"), offered)
         tag = opened.content.sha256

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,7 +23,7 @@ from pypicache.errors import (
 from pypicache.events import FileRejected, FileStored, TransferResumed
 from pypicache.index.budget import Budget
 from pypicache.index.reader import Reader
-from pypicache.index.state import RIGHT, State
+from pypicache.index.state import State
 from pypicache.index.transfer import HOLD, Transfer
 from pypicache.rules import pieces
 from pypicache.rules.eviction import Limits
@@ -152,9 +151,8 @@ async def test_readers_get_bytes_before_the_end_and_the_last_only_when_verified(
     while (mark := await reader.available(position)) > position:
         position = mark
         seen.append((mark, transfer.state))
-    assert all(mark <= len(DATA) - HOLD for mark, state in seen if state not in RIGHT)
-    assert seen[-1][0] == len(DATA)
-    assert seen[-1][1] in RIGHT
+    assert all(mark <= len(DATA) - HOLD for mark, state in seen if state is not State.PUBLISHED)
+    assert seen[-1] == (len(DATA), State.PUBLISHED)
 
 
 async def test_fifty_readers_one_fill(begin: Made) -> None:
@@ -308,40 +306,6 @@ async def test_a_small_file_that_the_store_has_no_room_for_is_served_from_memory
         assert await reading == DATA
         assert await read_all(late) == DATA
         assert len(copy.opened) == 1
-        transfer.close()
-
-
-@pytest.mark.parametrize("size", [10_000, len(DATA)])
-async def test_what_is_verified_does_not_wait_for_the_disk(tmp_path: Path, size: int) -> None:
-    """Not for its place there, and not for its name: whoever asked has it, and it is stored behind."""
-    data = DATA[:size]
-    async with DiskBlobStore(tmp_path) as store:
-        with (tmp_path / "usage").open("rb") as sums:
-            fcntl.flock(sums, fcntl.LOCK_EX)  # nobody comes by a name meanwhile
-            transfer = Transfer(
-                key="k",
-                file=listed(data, size=size),
-                copies=[FakeCopy("one", [rest(data)])],
-                store=store,
-                lanes=Budget(8),
-                observer=Recorder(),
-            )
-            reader = reader_of(transfer)
-            storing = asyncio.ensure_future(transfer.run())
-            taken = b""
-            while len(taken) < size:
-                taken += await reader.read(len(taken), await reader.available(len(taken)) - len(taken))
-            assert taken == data
-            assert transfer.state is State.STORE
-            assert reader.verified
-            assert reader.data in {None, data}
-            if reader.data is not None:
-                assert await reader.whole(stored=False) == size
-        blob = store.open(await storing, size)
-        assert blob is not None
-        blob.close()
-        assert await reader.whole() == size
-        reader.close()
         transfer.close()
 
 

@@ -209,7 +209,7 @@ def test_l20_a_file_that_a_slow_client_is_reading_stays(origin: Origin, daemon: 
     assert body == read.data
     for address, item in links(running, others).items():
         assert get(address).body == item.data
-    until(lambda: not blob.exists())  # the last of them is stored behind its answer
+    assert not blob.exists()
 
 
 def test_limits_are_changed_by_a_reload(origin: Origin, daemon: Make) -> None:

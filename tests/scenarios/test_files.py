@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import http.client
 import shutil
@@ -132,25 +131,6 @@ def test_no_mirror_has_the_file(origin: Origin, daemon: Make, status: int) -> No
     assert answer.headers["cache-control"] == "no-store"
     assert item.filename in answer.text
     assert str(status) in answer.text
-
-
-def test_a_verified_file_is_a_hit_however_slow_the_disk_is(origin: Origin, daemon: Make) -> None:
-    """Whoever has it can count on it: the next one gets the same, and no mirror is asked."""
-    item = wheel("slow", "1.0", size=100_000)
-    origin.add(item)
-    running = daemon(config_for(origin))
-    url = running.link(item)
-    with (running.cache / "usage").open("rb") as sums:
-        fcntl.flock(sums, fcntl.LOCK_EX)  # nobody comes by a name meanwhile
-        first, second = get(url), get(url)
-        part = get(url, {"Range": "bytes=-10"})
-        assert not list(running.cache.glob(f"blobs/sha256/*/*/{item.sha256}"))
-    assert first.body == second.body == item.data
-    assert first.headers["cache-status"] == "pypicache; fwd=miss; stored"
-    assert second.headers["cache-status"] == "pypicache; hit"
-    assert part.body == item.data[-10:]
-    running.wait_log(f"stored {item.filename}")
-    assert len(origin.gets(item.filename)) == 1
 
 
 def test_headers_and_conditions_of_a_stored_file(origin: Origin, daemon: Make) -> None:

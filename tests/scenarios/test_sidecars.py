@@ -16,7 +16,6 @@ from tests.client import Response, get
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
 from tests.origin_faults import Both, Hang, IgnoreRange, Rate, Status, WrongBytes
-from tests.waiting import until
 from tests.wheels import Artifact, artifact, sdist, wheel
 
 Make = Callable[..., Daemon]
@@ -388,5 +387,5 @@ def test_a_wheel_that_arrives_later_corrects_a_sidecar(origin: Origin, daemon: M
     origin.add(item, core_metadata=False, path=entry.path, size=False)
     url = sidecar_url(running, item)
     assert get(url.removesuffix(".metadata")).body == item.data
-    until(lambda: get(url).body == item.metadata)  # the wheel is stored behind the answer
+    assert get(url).body == item.metadata
     assert listed(running, item)["core-metadata"] == {"sha256": item.metadata_sha256}

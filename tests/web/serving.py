@@ -111,7 +111,7 @@ class Arriving:
     async def suspect(self) -> None:
         """Nothing is stored."""
 
-    async def whole(self, told: Told | None = None, *, stored: bool = True) -> int:
+    async def whole(self, told: Told | None = None) -> int:
         raise NotImplementedError
 
     def close(self) -> None:
