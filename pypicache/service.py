@@ -51,7 +51,7 @@ from pypicache.web.look import load as load_look
 from pypicache.web.repeats import Repeats
 from pypicache.wiring import Shared, Wired, wire
 
-RENDERINGS = 20 << 20
+RENDERINGS = 16 << 20
 """Bytes of finished pages held in memory, over all indexes."""
 
 SENDERS = 4

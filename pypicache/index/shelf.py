@@ -19,7 +19,7 @@ from pypicache.store.pages import PageStore, SharedPages
 ENTRIES = 4 << 20
 """Bytes of entries held in memory."""
 
-PAGES = 12 << 20
+PAGES = 10 << 20
 """Bytes of pages held in memory, unless told: what is asked for again and again is answered from renderings, without them."""
 
 
