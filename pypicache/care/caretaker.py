@@ -13,7 +13,6 @@ from typing import Protocol
 from pypicache.care import looking, orders
 from pypicache.care.kept import name_of
 from pypicache.care.orders import Answer, AnyOrder, HitRates
-from pypicache.care.prefetching import Prefetching
 from pypicache.care.progress import Progress
 from pypicache.care.purging import find, remove
 from pypicache.care.stores import Stores
@@ -85,6 +84,8 @@ class Caretaker:
             case orders.Refresh(index=index, projects=projects):
                 return await self._refresh(index, [name_of(each) for each in projects], progress)
             case orders.Prefetch():
+                from pypicache.care.prefetching import Prefetching  # noqa: PLC0415 - a start doesn't wait for it
+
                 self._known(order.index)
                 serving = self._live.serving(order.index)
                 return await Prefetching(serving, order, progress, stored=self._stored).fetch()

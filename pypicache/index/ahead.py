@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from types import TracebackType
 from typing import Self
 
@@ -43,6 +45,9 @@ WAITING = 256
 
 DEPTH = 8
 """Steps from what a client asked for; real applications have five or six."""
+
+SPECIFIERS = "packaging.specifiers"
+"""What `likely` needs and takes 20 ms to import: neither a start waits for it, nor the loop."""
 
 SEEN = 8192
 """Sidecars and projects that are remembered."""
@@ -107,6 +112,8 @@ class Ahead:
 
     async def _metadata(self, index: Serving, page: Page, specifier: str, depth: int) -> None:
         """The metadata of the wheel that the page leaves to guess, and what they require."""
+        if SPECIFIERS not in sys.modules:
+            await asyncio.to_thread(import_module, SPECIFIERS)
         found = await self._offload.run(len(page.data), likely, page.data, specifier)
         path = None if found is None else decode_path(found + SIDECAR)
         if path is None:

@@ -7,7 +7,6 @@ markers and other requirements rule out isn't known here. A wrong guess costs a 
 
 from __future__ import annotations
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from pypicache.simple import model
@@ -32,6 +31,8 @@ def likely(page: bytes, specifier: str) -> str | None:
 
 
 def _guess(project: Project, specifier: str) -> File | None:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - a start doesn't wait for it
+
     try:
         allowed = SpecifierSet(specifier)
     except InvalidSpecifier:

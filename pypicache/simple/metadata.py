@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from pypicache.simple.model import ProjectName, project_name
 
 MAX_HEADERS = 1 << 20
@@ -65,6 +63,8 @@ def requires_python(metadata: bytes) -> str | None:
     text = found[1].decode("ascii", "replace").strip()
     if not text or len(text) > MAX_SPECIFIER or not text.isprintable():
         return None
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - a start doesn't wait for it
+
     try:
         SpecifierSet(text)
     except InvalidSpecifier:

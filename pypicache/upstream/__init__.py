@@ -13,6 +13,7 @@ lookup   a file of another mirror's page, found on the mirror's own
 wire     connections: sessions, headers, credentials, redirects
 guard    which addresses are dialled for links and redirects
 egress   TLS contexts, egress proxies, netrc
+socks    connections through a SOCKS proxy
 resolver host names to addresses, in threads of their own
 faults   every failure of aiohttp, TLS and sockets in this package's words
 =======  ======================================================================

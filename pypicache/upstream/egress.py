@@ -17,7 +17,6 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
-from aiohttp_socks import ProxyConnector, ProxyType
 
 from pypicache.errors import ConfigError
 
@@ -44,9 +43,13 @@ class Via:
 
     def connector(self, **settings: Any) -> aiohttp.TCPConnector:
         """A connector through this SOCKS proxy; `settings` are those of every connector."""
+        from aiohttp_socks import ProxyType  # noqa: PLC0415 - a start doesn't wait for what few mirrors need
+
+        from pypicache.upstream.socks import Connector  # noqa: PLC0415 - as above
+
         parts = urlsplit(self.url)
         user, password = self.credentials or (None, None)
-        return ProxyConnector(
+        return Connector(
             parts.hostname or "",
             parts.port or _SOCKS_PORT,
             ProxyType.SOCKS5,

@@ -21,18 +21,11 @@ import ssl
 from http import HTTPStatus
 
 import aiohttp
-import aiohttp_socks
 from aiohttp.http_exceptions import HttpProcessingError
 
 from pypicache.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout, one_line
 
-_PROXY = (
-    aiohttp_socks.ProxyError,
-    aiohttp_socks.ProxyConnectionError,
-    aiohttp_socks.ProxyTimeoutError,
-)
-
-FAULTS = (aiohttp.ClientError, HttpProcessingError, *_PROXY, OSError, ValueError, RuntimeError)
+FAULTS = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError, RuntimeError)
 """What a request and the reading of its answer can raise, for hostile servers and URLs too.
 
 TimeoutError and ssl.SSLError are OSErrors, UnicodeError is a ValueError; uvloop raises RuntimeError where asyncio
@@ -40,6 +33,10 @@ raises OSError. Cancellation is none of them and passes.
 """
 
 _REASON = 60
+
+
+class ProxyFailed(aiohttp.ClientError):
+    """A SOCKS proxy makes no connection."""
 
 
 class BadLink(UpstreamRefused):
@@ -64,8 +61,8 @@ def translate(error: BaseException, origin: str, *, silence: str) -> UpstreamErr
     """
     if isinstance(error, UpstreamError):
         return error
-    if isinstance(error, _PROXY):
-        # Whatever its words, they are the proxy's; before TimeoutError, which one of them may be.
+    if isinstance(error, ProxyFailed):
+        # Whatever its words, they are the proxy's.
         return UpstreamRefused(origin, "the SOCKS proxy makes no connection")
     if isinstance(error, TimeoutError):
         return UpstreamTimeout(origin, silence)
