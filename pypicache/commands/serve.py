@@ -19,9 +19,9 @@ def serve(path: Path | None) -> None:
     Logs go to standard error, or to log.file. SIGTERM and SIGINT end it once running responses have finished, or after
     server.shutdown_timeout; a second one, at once. SIGHUP reloads the configuration.
     """
-    config = load_config(path)
     # Until everything is there: collecting while modules are imported finds nothing and takes a sixth of the start.
     gc.disable()
+    config = load_config(path)
     # The service brings aiohttp and the rest along: a bad configuration is told without waiting for them.
     from pypicache.daemon import run  # noqa: PLC0415 - see above
 

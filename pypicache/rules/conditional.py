@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 
 # RFC 9110 section 8.8.3: no quote, no space, no control character; obs-text reaches beyond ASCII.
-_TAG = r"\"[\x21\x23-\x7e\x80-\U0010ffff]*\""
+_TAG = r"\"[^\x00-\x20\x22\x7f]*\""
 _STRONG = re.compile(_TAG)
 _MEMBER = re.compile(rf"[ \t,]*(?:W/)?({_TAG})[ \t]*(?=,|\Z)")
 
