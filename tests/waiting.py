@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -12,3 +13,11 @@ def until(what: Callable[[], object], seconds: float = 30.0, told: Callable[[], 
     while not what():
         assert time.monotonic() < deadline, told()
         time.sleep(0.02)
+
+
+async def until_so(what: Callable[[], object], seconds: float = 30.0) -> None:
+    """The same, while the event loop goes on."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
