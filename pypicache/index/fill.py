@@ -71,7 +71,6 @@ class Fill:
         self.restarts = 0
         """How often everything was forgotten and begun again."""
         self.progress = progress
-        self.progress = progress
         self._copies, self._budget = copies, lanes
         self._observer, self._goes_on = observer, goes_on
         self._lanes: dict[asyncio.Task[None], Lane] = {}

@@ -102,7 +102,11 @@ class Notes:
         self, record: LinkRecord, project: ProjectName, listed: File, unsaid: Mapping[str, str | int]
     ) -> None:
         """Note what the page doesn't say before the record, which is believed to speak of a known file."""
-        await self._facts.learn(project, listed, **unsaid)
+        try:
+            await self._facts.learn(project, listed, **unsaid)
+        except BaseException:
+            self._forget(record)
+            raise
         self.keep(record)
         await asyncio.shield(self._keeping[record])
 
@@ -115,6 +119,9 @@ class Notes:
 
     def _kept(self, record: LinkRecord) -> None:
         del self._keeping[record]
+        self._forget(record)
+
+    def _forget(self, record: LinkRecord) -> None:
         if self._unwritten.get(record.path) == record:
             del self._unwritten[record.path]
 

@@ -138,7 +138,7 @@ class Transfer:
         return self._claim.kept
 
     @property
-    def data(self) -> bytes | bytearray | None:
+    def data(self) -> bytearray | None:
         """What readers read, while it is in memory; None: `fileno` has it."""
         return None if self._blob is not None else self._claim.data
 

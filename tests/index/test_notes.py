@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pypicache.errors import StoreError
 from pypicache.index.facts import Facts
 from pypicache.index.notes import Notes
 from pypicache.index.tasks import Tasks
-from pypicache.simple.model import File, ProjectName
+from pypicache.simple.model import Digest, File, ProjectName
 from pypicache.store.links import LinkRecord, LinkStore
 from tests.fakes import DictPages
 
@@ -52,3 +54,21 @@ async def test_a_link_is_remembered_before_its_record_is_on_the_disk(links: Slow
         links.disk.set()
         await notes.flush()
         assert links.get("root/pypi", "/".join(PATH)) == notes.record(PATH)
+
+
+class BrokenPages(DictPages):
+    """Pages on a disk that can't be read."""
+
+    async def get(self, key: str) -> bytes | None:
+        raise StoreError("the disk is broken")
+
+
+async def test_a_link_that_cannot_be_noted_is_not_remembered_for_ever(links: SlowLinks) -> None:
+    async with Tasks() as tasks:
+        facts = Facts(index="root/pypi", store=BrokenPages())
+        notes = Notes(index="root/pypi", links=links, facts=facts, tasks=tasks, clock=lambda: 1.0)
+        file = msgspec.structs.replace(FILE, hashes=(Digest("md5", "a" * 32),))
+        notes.remember(PATH, ProjectName("demo"), "origin", file, "a" * 64, 10, sidecar=False)
+        assert notes.record(PATH) is not None
+        await notes.flush()
+        assert notes.record(PATH) is None

@@ -108,9 +108,7 @@ def test_a_file_that_is_gone_from_the_disk_is_fetched_again(
     assert line.heat(path).body == ITEM.data
     assert len(origin.gets(ITEM.filename)) == 1
     blob_of(running, ITEM).unlink()
-    gone = time.monotonic()
     again = soon(lambda: line.ask(path), lambda answer: answer.headers["cache-status"] != "pypicache; hit")
-    assert time.monotonic() - gone < 1
     assert (again.status, again.body) == (200, ITEM.data)
     assert again.headers["cache-status"] == "pypicache; fwd=miss; stored"
     assert len(origin.gets(ITEM.filename)) == 2
