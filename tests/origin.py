@@ -111,6 +111,7 @@ class Origin(Site, RequestLog):
         tls: ssl.SSLContext | None = None,
         rate_per_connection: float | None = None,
         latency: float = 0.0,
+        handshake: float = 0.0,
     ) -> None:
         Site.__init__(self)
         RequestLog.__init__(self)
@@ -120,6 +121,9 @@ class Origin(Site, RequestLog):
         """Bytes a second that one connection gets, however many there are."""
         self.latency = latency
         """Seconds before every answer."""
+        self.handshake = handshake
+        """Seconds after which a connection is open for its client, as it takes a round trip to somebody far away: no
+        request arrives before."""
         self.connections = 0
         """How many connections were ever accepted."""
         self.peak_connections = 0

@@ -66,6 +66,7 @@ class Host(Protocol):
     """What a connection needs of the origin it belongs to."""
 
     latency: float
+    handshake: float
     rate_per_connection: float | None
 
     def connected(self, connection: Connection) -> int:
@@ -117,6 +118,7 @@ class Connection(asyncio.Protocol):
         # a buffer more.)
         transport.set_write_buffer_limits(high=1 if transport.get_extra_info("ssl_object") else 0)
         self._number = self._host.connected(self)
+        self._ready_at = asyncio.get_running_loop().time() + self._host.handshake
         self._task = asyncio.get_running_loop().create_task(self._serve())
         self._task.add_done_callback(self._served)
 
@@ -162,6 +164,7 @@ class Connection(asyncio.Protocol):
         """The next request with its body read away; None for something that isn't one."""
         while b"\r\n\r\n" not in self._received:
             await self._more()
+        await asyncio.sleep(self._ready_at - asyncio.get_running_loop().time())
         head, _, rest = bytes(self._received).partition(b"\r\n\r\n")
         start, *lines = head.decode("latin-1").split("\r\n")
         words = start.split(" ")

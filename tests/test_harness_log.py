@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import socket
 import ssl
+import time
 
 import pytest
 import trustme
@@ -52,6 +53,15 @@ def test_one_connection_takes_many_requests(origin: Origin, url: str) -> None:
         client.ask(url.removeprefix(origin.url))
     client.close()
     assert origin.connections == 1
+
+
+def test_a_connection_takes_its_time_to_open() -> None:
+    """As one to somebody far away: what is asked on it arrives a round trip after it was begun."""
+    with Origin(handshake=0.2) as far:
+        far.add(DEMO)
+        began = time.monotonic()
+        assert get(far.simple + "demo/").status == 200
+        assert far.requests[0].opened_at - began >= 0.2
 
 
 def test_a_closed_origin_refuses_and_a_reopened_one_answers(origin: Origin, url: str) -> None:

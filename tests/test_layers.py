@@ -35,6 +35,7 @@ MAY = {
         "store.blobs",
         "store.pages",
         "store.links",
+        "store.linkrecord",
         "store.lists",
         "errors",
         "events",

@@ -25,7 +25,7 @@ from pypicache.simple import model
 from pypicache.simple.links import decode_path, packages_path, version_of
 from pypicache.simple.model import File, Project, ProjectName
 from pypicache.store.holdings import records
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 
 
 async def everything(stores: Stores, selection: Selection) -> None:

@@ -18,7 +18,7 @@ from pypicache.index.facts import Fact, facts_key
 from pypicache.index.shelf import digest_of, entry_key, page_key
 from pypicache.simple import model
 from pypicache.simple.model import ProjectName
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 
 
 class Damaged(PypicacheError):

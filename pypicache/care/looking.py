@@ -21,7 +21,7 @@ from pypicache.index.shelf import entry_key
 from pypicache.rules import eviction
 from pypicache.rules.eviction import Candidate
 from pypicache.store.holdings import records
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 from pypicache.store.usage import SHARDS
 
 Key = tuple[str, str]

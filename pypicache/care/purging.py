@@ -20,7 +20,7 @@ from pypicache.errors import BadRequest
 from pypicache.index.entry import Entry
 from pypicache.index.shelf import page_key
 from pypicache.store.holdings import records
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 from pypicache.store.usage import SHARDS
 
 
@@ -65,6 +65,7 @@ async def find(
     if order.older_than is None:
         going.keys = await _keys(stores, order)
     if not order.pages:
+        await stores.links.settle()
         progress.begin("looking", 3 * SHARDS)
         await asyncio.to_thread(_find, stores, order, going, now, pinned, progress)
     return going

@@ -27,7 +27,7 @@ from pypicache.simple.links import decode_path, packages_path
 from pypicache.simple.model import File, Project, ProjectName
 from pypicache.store.adopt import adopt
 from pypicache.store.files import STEP, open_plain
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 
 AT_A_TIME = 4
 """Projects that are looked at together: their pages may have to be asked for."""

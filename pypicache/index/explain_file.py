@@ -10,7 +10,7 @@ import msgspec
 from pypicache.index.locator import OK, refusal
 from pypicache.rules import policy
 from pypicache.simple import model
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 
 
 class FileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from pypicache.errors import FileNotFound, IntegrityError, PypicacheError, UpstreamError
 from pypicache.index import rendering
 from pypicache.index.catalog import ANSWER_WITHIN, Catalog
@@ -24,7 +22,7 @@ from pypicache.index.facts import Facts, can_have_sidecar
 from pypicache.index.lease import Lease
 from pypicache.index.library import Library
 from pypicache.index.link_lease import LinkLeases
-from pypicache.index.locate import SIDECAR, Located, sidecar_of
+from pypicache.index.locate import SIDECAR, Located, pinned, sidecar_of
 from pypicache.index.locator import Locator
 from pypicache.index.lru import ByteLRU
 from pypicache.index.notes import Notes
@@ -35,8 +33,9 @@ from pypicache.index.sidecars import THEIRS_WITHIN, Sidecars
 from pypicache.index.tasks import Tasks
 from pypicache.index.unstored import whole
 from pypicache.offload import Offload
-from pypicache.simple.model import Digest, File, ProjectName
-from pypicache.store.links import LinkRecord, LinkStore
+from pypicache.simple.model import File, ProjectName
+from pypicache.store.linkrecord import LinkRecord
+from pypicache.store.links import LinkStore
 from pypicache.upstream.source import Source
 
 MAX_SIDECAR = 32 << 20
@@ -282,7 +281,7 @@ class Index:
                     path, project, origin, listed, stored.sha256, stored.size, sidecar=sidecar
                 )
             return Opened(file.filename, stored, Outcome.HIT, collapsed=False, immutable=immutable)
-        wanted = file if sidecar else _pinned(file, remembered)
+        wanted = file if sidecar else pinned(file, remembered)
         if (joined := self._library.joined(wanted)) is not None:
             return Opened(file.filename, joined, Outcome.MISS, collapsed=True, immutable=immutable)
         if self._offline:
@@ -291,10 +290,3 @@ class Index:
         reader, task = self._library.fetch(wanted, copies, max_size=MAX_SIDECAR if sidecar else None)
         self._notes.remember_when_done(task, path, project, origin, listed, reader, sidecar=sidecar)
         return Opened(file.filename, reader, Outcome.MISS, collapsed=False, immutable=immutable)
-
-
-def _pinned(file: File, remembered: LinkRecord | None) -> File:
-    """The file with the digest that it had when it was first seen, if its page gives none: other bytes are refused."""
-    if file.best_digest is not None or remembered is None or remembered.sha256 is None:
-        return file
-    return msgspec.structs.replace(file, hashes=(Digest("sha256", remembered.sha256),))

@@ -12,6 +12,7 @@ from pypicache.rules import policy
 from pypicache.simple import model
 from pypicache.simple.links import decode_path, packages_path
 from pypicache.simple.model import Digest, File, ProjectName
+from pypicache.store.linkrecord import LinkRecord
 
 SIDECAR = ".metadata"
 """The suffix of a sidecar's path (PEP 658)."""
@@ -51,3 +52,10 @@ def sidecar_of(file: File) -> File:
 def project_of_path(path: tuple[str, ...]) -> ProjectName | None:
     """The project that the path itself names (`-/{project}/{filename}`), or None."""
     return model.project_name(path[1]) if len(path) == 3 and path[0] == "-" else None  # noqa: PLR2004 - the form's
+
+
+def pinned(file: File, remembered: LinkRecord | None) -> File:
+    """The file with the digest that it had when it was first seen, if its page gives none: other bytes are refused."""
+    if file.best_digest is not None or remembered is None or remembered.sha256 is None:
+        return file
+    return msgspec.structs.replace(file, hashes=(Digest("sha256", remembered.sha256),))

@@ -21,7 +21,7 @@ from pypicache.index.lru import ByteLRU
 from pypicache.offload import Offload
 from pypicache.simple.links import LIKELY, project_candidates
 from pypicache.simple.model import File, ProjectName
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 
 OK = "ok"
 """The verdict on a file that was handed out; any other one is the reason why not, after one of these words."""

@@ -15,7 +15,8 @@ from pypicache.index.facts import Facts, missing
 from pypicache.index.locate import sidecar_of
 from pypicache.index.tasks import Tasks
 from pypicache.simple.model import File, ProjectName
-from pypicache.store.links import LinkRecord, LinkStore
+from pypicache.store.linkrecord import LinkRecord
+from pypicache.store.links import LinkStore
 
 PATIENCE = 2.0
 """Seconds that a disk which hangs may hold up the end."""
@@ -113,7 +114,7 @@ class Notes:
     def keep(self, record: LinkRecord) -> None:
         """Write the record behind, unless the same one is being written."""
         if record not in self._keeping:
-            task = self._start(self._links.put(record), record.filename)
+            task = self._start(self._links.put(record, behind=True), record.filename)
             self._keeping[record] = task
             task.add_done_callback(lambda _: self._kept(record))
 
@@ -128,6 +129,7 @@ class Notes:
     async def flush(self) -> None:
         """Wait until what there is to note is noted: the next process wants it, and it is little. `PATIENCE` at most."""
         if self._writing:
+            self._links.hurry()
             await asyncio.wait(set(self._writing), timeout=PATIENCE)
 
     def _start(self, work: Coroutine[object, object, None], filename: str) -> asyncio.Task[None]:

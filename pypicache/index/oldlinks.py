@@ -25,7 +25,8 @@ from pypicache.offload import Offload
 from pypicache.simple import model
 from pypicache.simple.links import decode_path, packages_path
 from pypicache.simple.model import Digest, File, ProjectName
-from pypicache.store.links import LinkRecord, LinkStore
+from pypicache.store.linkrecord import LinkRecord
+from pypicache.store.links import LinkStore
 
 Path = tuple[str, ...]
 

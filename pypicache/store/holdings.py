@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from pypicache.store.files import entries
-from pypicache.store.links import LinkRecord, read_record
+from pypicache.store.linkrecord import LinkRecord, read_record
 from pypicache.store.usage import SHARDS, Usage
 
 _SETTLED = 1.0

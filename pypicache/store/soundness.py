@@ -18,7 +18,7 @@ from diskcache.core import DBNAME
 
 from pypicache.store.files import entries
 from pypicache.store.inspection import Damage
-from pypicache.store.links import place_of, read_record
+from pypicache.store.linkrecord import place_of, read_record
 from pypicache.store.lists import ListRecord
 
 _TIMEOUT = 5.0

@@ -23,6 +23,12 @@ T = TypeVar("T")
 AT_ONCE = 64
 """Calls that one hop of `Batches` makes at most."""
 
+LATEST = 2.0
+"""Seconds that a call waits at most for it to become quiet."""
+
+MANY = 256
+"""Calls that wait for it at most."""
+
 
 class Threads:
     """A few threads for blocking calls. Made and used on the event loop."""
@@ -87,29 +93,70 @@ class Threads:
 class Batches:
     """Small calls for which a hop to a thread is dearer than they are: all that have come meanwhile share one.
 
-    They are made in the order in which they were given, one hop after the other, whether or not somebody still waits.
+    They are made in the order in which they were given, one hop after the other, whether or not somebody still waits. With
+    `quiet`, nobody is in a hurry: they wait until none has come for so many seconds, as far as `LATEST` and `MANY` allow. A
+    thread that is busy takes the interpreter from whoever answers clients, and these then have the moments in which nobody asks.
     """
 
-    def __init__(self, threads: Threads) -> None:
+    def __init__(self, threads: Threads, *, quiet: float = 0.0) -> None:
         self._threads = threads
+        self._quiet = quiet
         self._waiting: list[_Call] = []
+        self._due = 0
+        """How many of them wait no longer for it to become quiet."""
         self._busy = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._first = self._latest = 0.0
 
-    async def run(self, work: Callable[[], T], *, undo: Callable[[T], object] | None = None) -> T:
+    async def run(
+        self, work: Callable[[], T], *, undo: Callable[[T], object] | None = None, now: bool = False
+    ) -> T:
         """The work's result, or what it raised. Raises StoreError after the threads were closed.
 
-        `undo` is called on the event loop with the result when the caller was cancelled meanwhile.
+        `undo` is called on the event loop with the result when the caller was cancelled meanwhile. `now`: this one is in a
+        hurry, and takes along all that wait.
         """
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
         self._waiting.append((work, result, undo))
-        if not self._busy:
+        if now or len(self._waiting) >= MANY:
+            self.hurry()
+        elif self._quiet:
+            self._wait()
+        elif not self._busy:
             self._busy = True
             loop.call_soon(self._go)  # who comes in the same turn comes along
         return await result
 
+    def hurry(self) -> None:
+        """Wait no longer for it to become quiet."""
+        self._due = len(self._waiting)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._due and not self._busy:
+            self._busy = True
+            self._go()
+
+    def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._latest = loop.time()
+        if self._timer is None and not self._busy:
+            self._first = self._latest
+            self._timer = loop.call_later(min(self._quiet, LATEST), self._look)
+
+    def _look(self) -> None:
+        """Whether it is quiet now."""
+        loop = asyncio.get_running_loop()
+        due = min(self._latest + self._quiet, self._first + LATEST)
+        if loop.time() < due:
+            self._timer = loop.call_at(due, self._look)
+        else:
+            self.hurry()
+
     def _go(self) -> None:
         batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+        self._due -= len(batch)
         try:
             future = self._threads.start(_all, [work for work, _, _ in batch])
         except StoreError as error:
@@ -126,9 +173,11 @@ class Batches:
                 future.set_exception(result)
             else:
                 future.set_result(result)
-        self._busy = bool(self._waiting)
+        self._busy = self._due > 0 if self._quiet else bool(self._waiting)
         if self._busy:
             self._go()
+        elif self._waiting:
+            self._wait()
 
 
 _Call = tuple[Callable[[], Any], asyncio.Future[Any], Callable[[Any], object] | None]

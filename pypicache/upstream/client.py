@@ -92,7 +92,7 @@ class Client:
         if known is not None and known.origin != self.name:
             known = None
         try:
-            async with asyncio.timeout(self._page_budget):
+            async with asyncio.timeout(self._page_budget), self._wire.pages:
                 try:
                     return await self._ask(name, known)
                 except _WrongValidator:

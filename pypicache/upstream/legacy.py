@@ -54,7 +54,7 @@ class LegacyClient:
         if known is not None and known.origin != self.name:
             known = None
         try:
-            async with asyncio.timeout(self._budget):
+            async with asyncio.timeout(self._budget), self._wire.pages:
                 for url in addresses(self._wire.url, name, version):
                     answer = await self._ask(url, name, known)
                     if answer is not None:

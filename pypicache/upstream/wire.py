@@ -1,8 +1,9 @@
 """One mirror's connections: sends GETs, follows redirects by hand, and keeps secrets where they belong.
 
-Two lanes, so that large files never hold up pages, and in each lane a session for every route: to the mirror's
-own origin, to everybody else, by sockets that are guarded (`pypicache.upstream.guard`), and to a proxy. Each hop of
-a redirect picks its session anew and is judged by `rules.redirects`.
+A session for every route: to the mirror's own origin, to everybody else, by sockets that are guarded
+(`pypicache.upstream.guard`), and to a proxy. Each hop of a redirect picks its session anew and is judged by
+`rules.redirects`. Pages and files share connections, and each leaves room for the other (`LIMITS`), so that large files never hold up
+pages.
 
 Nothing is decompressed here (`unpack` does it for pages, with limits; a file's bytes stay as they came) and no
 header of a client's ever gets in: the set is made here. Credentials and configured headers go to the mirror's own
@@ -37,9 +38,10 @@ from pypicache.upstream.guard import Guard, SocketFactory, plain_socket
 from pypicache.upstream.kept import keep
 from pypicache.upstream.meter import Lane, Meter
 from pypicache.upstream.resolver import FOREIGN, Resolver
+from pypicache.upstream.spare import FANS_OUT, Connector
 
 LIMITS: Mapping[Lane, int] = {"pages": 32, "files": 64}
-"""Connections to one host, in each lane."""
+"""Connections to one host that pages and files take at most; those who ask see to it."""
 
 Route = Literal["own", "foreign", "proxy", "socks"]
 
@@ -93,6 +95,8 @@ class Wire:
         self.name = name
         self.url, from_url = _without_userinfo(url)
         self.read_timeout = read_timeout
+        self.pages = asyncio.Semaphore(LIMITS["pages"])
+        """Held by whoever asks for a page, until it is read."""
         self.meter = meter or Meter()
         self._connect_timeout = connect_timeout
         self._head_timeout = 2 * connect_timeout + read_timeout
@@ -108,7 +112,7 @@ class Wire:
         authorization = _authorization(username, password, token) or from_url
         if authorization is not None:
             self._own_headers["Authorization"] = authorization
-        self._sessions: dict[tuple[Lane, Route], aiohttp.ClientSession] = {}
+        self._sessions: dict[Route, aiohttp.ClientSession] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -125,14 +129,12 @@ class Wire:
         }
         for route, (factory, resolver) in directly.items():
             verify = await self._verify(alone=route == "own")
-            for lane in LIMITS:
-                session = self._session(lane, factory, verify=verify, resolver=resolver)
-                self._sessions[lane, route] = await self._stack.enter_async_context(session)
+            session = self._session(factory, verify=verify, resolver=resolver)
+            self._sessions[route] = await self._stack.enter_async_context(session)
         if (socks := self._egress.socks) is not None:
             verify = await self._verify(alone=False)
-            for lane in LIMITS:
-                session = self._session(lane, plain_socket, verify=verify, socks=socks)
-                self._sessions[lane, "socks"] = await self._stack.enter_async_context(session)
+            session = self._session(plain_socket, verify=verify, socks=socks)
+            self._sessions["socks"] = await self._stack.enter_async_context(session)
         return self
 
     async def __aexit__(
@@ -156,9 +158,10 @@ class Wire:
         `headers` are this request's own and win over all others.
         """
         hops = 0
+        FANS_OUT.set(lane == "pages")
         while True:
             try:
-                response = await self._send(url, lane, headers)
+                response = await self._send(url, headers)
             except BaseException:
                 self.meter.failed(lane)
                 raise
@@ -178,14 +181,14 @@ class Wire:
         wait = retry_after(reply.header("Retry-After"), self._wall_clock())
         return refusal(self.name, reply.response.status, reply.response.reason, what=what, retry_after=wait)
 
-    async def _send(self, url: str, lane: Lane, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _send(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """One hop: within a time limit of its own up to the end of the head, since a head may drip for ever.
 
         aiohttp tries a connection that breaks before its answer once more (RFC 9110 section 9.2.2), so this needn't.
         """
         try:
             async with asyncio.timeout(self._head_timeout):
-                return await self._request(url, lane, headers)
+                return await self._request(url, headers)
         except aiohttp.ConnectionTimeoutError as error:
             raise translate(
                 error, self.name, silence=f"no connection within {self._connect_timeout:g} s"
@@ -195,7 +198,7 @@ class Wire:
         except FAULTS as error:
             raise translate(error, self.name, silence=f"no answer within {self._head_timeout:g} s") from error
 
-    async def _request(self, url: str, lane: Lane, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _request(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         if len(url) > _MAX_URL:
             raise BadLink(self.name, "a URL that is too long")
         own = same_origin(url, self.url)
@@ -209,12 +212,12 @@ class Wire:
         proxy = self._egress.proxy_for(url)
         if proxy is None or proxy.socks:
             direct: Route = "own" if own else "foreign"
-            session = self._sessions[lane, direct if proxy is None else "socks"]
+            session = self._sessions[direct if proxy is None else "socks"]
             return await session.get(URL(url, encoded=True), headers=sent, allow_redirects=False)
         secret = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
         if urlsplit(url).scheme == "http":
             sent.update(secret)  # without a tunnel the request itself is what the proxy reads
-        return await self._sessions[lane, "proxy"].get(
+        return await self._sessions["proxy"].get(
             URL(url, encoded=True), headers=sent, allow_redirects=False, proxy=proxy.url, proxy_headers=secret
         )
 
@@ -228,7 +231,6 @@ class Wire:
 
     def _session(
         self,
-        lane: Lane,
         socket_factory: SocketFactory,
         *,
         verify: ssl.SSLContext | bool,
@@ -238,19 +240,15 @@ class Wire:
         settings: dict[str, Any] = {
             "ssl": verify,
             "limit": 0,
-            "limit_per_host": LIMITS[lane],
+            "limit_per_host": sum(LIMITS.values()),
             "keepalive_timeout": KEEPALIVE,
         }
+        connector: aiohttp.TCPConnector
         if socks is not None:
             connector = keep(socks.connector(**settings))
         else:
-            connector = keep(
-                aiohttp.TCPConnector(
-                    **settings,
-                    resolver=resolver,
-                    ttl_dns_cache=DNS_TTL,
-                    socket_factory=socket_factory,
-                )
+            connector = Connector(
+                **settings, resolver=resolver, ttl_dns_cache=DNS_TTL, socket_factory=socket_factory
             )
         timeout = aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=self._connect_timeout, sock_read=self.read_timeout

@@ -15,7 +15,7 @@ from pypicache.index.entry import Entry
 from pypicache.index.facts import Fact
 from pypicache.simple import model
 from pypicache.simple.model import Project, ProjectName
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 
 PAGE = model.dump(Project(name=ProjectName("demo")))
 DIGEST = hashlib.sha256(PAGE).hexdigest()

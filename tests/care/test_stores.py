@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pypicache.care.stores import stores
 from pypicache.rules.eviction import Candidate
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 
 
 def record(project: str, sha256: str) -> LinkRecord:

@@ -13,7 +13,7 @@ from pypicache.index.refresh import page_catalog
 from pypicache.offload import Offload
 from pypicache.rules.freshness import Windows
 from pypicache.simple.model import Digest, File, Project, ProjectName
-from pypicache.store.links import LinkRecord
+from pypicache.store.linkrecord import LinkRecord
 from tests.clock import ManualClock
 from tests.fakes import DictPages, FakeSource, Recorder
 

@@ -14,7 +14,8 @@ from pypicache.index.facts import Facts
 from pypicache.index.notes import Notes
 from pypicache.index.tasks import Tasks
 from pypicache.simple.model import Digest, File, ProjectName
-from pypicache.store.links import LinkRecord, LinkStore
+from pypicache.store.linkrecord import LinkRecord
+from pypicache.store.links import LinkStore
 from tests.fakes import DictPages
 
 PATH = ("aa", "demo-1.0.tar.gz")
@@ -28,9 +29,9 @@ class SlowLinks(LinkStore):
         super().__init__(root)
         self.disk = asyncio.Event()
 
-    async def put(self, record: LinkRecord) -> None:
+    async def put(self, record: LinkRecord, *, behind: bool = False) -> None:
         await self.disk.wait()
-        await super().put(record)
+        await super().put(record, behind=behind)
 
 
 @pytest.fixture

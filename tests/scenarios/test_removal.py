@@ -12,6 +12,7 @@ import pytest
 from tests.client import Response, get
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin, Status, WrongBytes
+from tests.waiting import until
 from tests.wheels import Wheel, wheel
 
 MakeDaemon = Callable[..., Daemon]
@@ -48,13 +49,15 @@ class Client:
 
     def fetch(self, item: Wheel) -> bytes:
         """The file's bytes, once it is stored and its link is remembered."""
-        for _ in range(200):
-            answer = self.file(item)
-            assert answer.status == 200, answer.text
-            records = self.daemon.cache.glob("links/[0-9a-f][0-9a-f][0-9a-f]/*")
-            if any(item.filename.encode() + b'"' in record.read_bytes() for record in records):
-                return answer.body
-        raise AssertionError("the link isn't remembered")
+        answer = self.file(item)
+        assert answer.status == 200, answer.text
+        until(lambda: self.remembers(item), told=lambda: "the link isn't remembered")
+        return answer.body
+
+    def remembers(self, item: Wheel) -> bool:
+        """Whether the file's link is remembered."""
+        records = self.daemon.cache.glob("links/[0-9a-f][0-9a-f][0-9a-f]/*")
+        return any(item.filename.encode() + b'"' in record.read_bytes() for record in records)
 
     def blob(self, item: Wheel) -> bool:
         """Whether the file's bytes are in the cache."""

@@ -22,7 +22,8 @@ from pypicache.rules.eviction import DAY, Limits
 from pypicache.store.blobs import SpoolBusy
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.keeper import Keeper
-from pypicache.store.links import LinkRecord, LinkStore, place_of
+from pypicache.store.linkrecord import LinkRecord, place_of
+from pypicache.store.links import LinkStore
 from tests.clock import ManualClock
 from tests.store.accounts import Account, account, weight, wrong_blobs
 from tests.store.conftest import Program, names

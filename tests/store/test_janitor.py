@@ -24,7 +24,8 @@ from pypicache.store import janitor as module
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.janitor import Care, Janitor
 from pypicache.store.keeper import Keeper
-from pypicache.store.links import LinkRecord, LinkStore
+from pypicache.store.linkrecord import LinkRecord
+from pypicache.store.links import LinkStore
 from pypicache.store.scrub import Scrub
 from tests.clock import ManualClock
 from tests.store.accounts import account

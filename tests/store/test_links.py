@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pypicache.errors import StoreError, StoreFull
 from pypicache.events import Event
 from pypicache.simple.model import Digest
-from pypicache.store.links import LinkRecord, LinkStore, Sidecar
+from pypicache.store.linkrecord import LinkRecord, Sidecar
+from pypicache.store.links import LinkStore
 from tests.store.conftest import make_link, names, open_descriptors
 
 SHA256 = "ab" * 32
@@ -233,3 +234,37 @@ async def test_every_descriptor_is_given_back(root: Path) -> None:
 def test_no_two_links_share_a_file(one: tuple[str, str], two: tuple[str, str]) -> None:
     links = LinkStore(Path("nowhere"))
     assert (links._file(*one) == links._file(*two)) == (one == two)
+
+
+async def test_a_record_in_no_hurry_is_written_when_it_is_quiet(links: LinkStore, root: Path) -> None:
+    putting = asyncio.ensure_future(links.put(RECORD, behind=True))
+    await asyncio.sleep(0)
+    assert not files(root)
+    await asyncio.wait_for(putting, 30)
+    assert links.get(RECORD.index, RECORD.path) == RECORD
+
+
+@pytest.mark.parametrize("how", ["settle", "delete", "put", "by_filename"])
+async def test_who_looks_at_the_disk_finds_what_waits(links: LinkStore, root: Path, how: str) -> None:
+    other = msgspec.structs.replace(RECORD, path="ef/01/demo-1.0-py3-none-any.whl")
+    putting = asyncio.ensure_future(links.put(RECORD, behind=True))
+    await asyncio.sleep(0)
+    match how:
+        case "settle":
+            await links.settle()
+        case "delete":
+            assert await links.delete(RECORD.index, RECORD.path)
+        case "put":
+            await links.put(other)
+        case _:
+            assert await links.by_filename(RECORD.index, RECORD.filename) == (RECORD,)
+    assert putting.done()
+    assert len(files(root)) == {"settle": 1, "delete": 0, "put": 2, "by_filename": 1}[how]
+
+
+async def test_what_waits_is_written_before_the_end(root: Path) -> None:
+    async with LinkStore(root) as links:
+        putting = asyncio.ensure_future(links.put(RECORD, behind=True))
+        await asyncio.sleep(0)
+    await putting
+    assert len(files(root)) == 1

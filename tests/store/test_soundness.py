@@ -10,7 +10,8 @@ import pytest
 
 from pypicache.store import soundness
 from pypicache.store.diskpages import DiskPageStore
-from pypicache.store.links import LinkRecord, LinkStore, place_of
+from pypicache.store.linkrecord import LinkRecord, place_of
+from pypicache.store.links import LinkStore
 
 
 @pytest.fixture

@@ -58,6 +58,9 @@ class RawServer:
 
     def __init__(self, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.connections = 0
+        """How many were made."""
+        self.used = 0
+        """How many of them something was asked on."""
         self.asked: list[Asked] = []
         self._host = host
         self._tls = tls
@@ -102,16 +105,20 @@ class RawServer:
         assert task is not None
         self._tasks.add(task)
         try:
-            while await self._exchange(reader, writer):
-                pass
+            going = await self._exchange(reader, writer, first=True)
+            while going:
+                going = await self._exchange(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)
             writer.transport.abort()
 
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _exchange(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, first: bool = False
+    ) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        self.used += first
         fields = (line.partition(":") for line in head[1:] if line)
         asked = Asked(head[0].split(" ")[1], {name.lower(): value.strip() for name, _, value in fields})
         self.asked.append(asked)

@@ -299,7 +299,7 @@ async def test_many_files_wait_for_their_turn(server: RawServer) -> None:
         for body in bodies:
             async with body:
                 pass
-    assert server.connections == LIMITS["files"] + 1
+    assert server.used == LIMITS["files"] + 1
 
 
 async def test_failed_openings_give_their_turn_back(server: RawServer) -> None:
@@ -316,7 +316,7 @@ async def test_finished_body_gives_its_connection_back(server: RawServer) -> Non
     async with open_client(server.simple) as client:
         for _ in range(3):
             await drain(await only_copy(client, file(server.url + TARGET)).open())
-    assert server.connections == 1
+    assert server.used == 1
 
 
 async def test_a_connection_that_is_kept_is_not_late_while_nobody_asks(origin: Origin) -> None:

@@ -379,7 +379,7 @@ async def test_connection_that_breaks_before_its_answer_is_tried_once_more(serve
     server.on(TARGET, Answer(b"", "reset"), reply(page(), content_type=JSON))
     async with open_client(server.simple) as client:
         assert isinstance(await client.project(DEMO), Listing)
-    assert server.connections == 2
+    assert server.used == 2
 
 
 async def test_kept_connection_that_the_server_closed_costs_nothing(server: RawServer) -> None:

@@ -1,0 +1,131 @@
+"""Connections that are opened before they are needed: how many, when, and what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from pypicache.upstream.spare import FAN, FANS_OUT, MOST, Connector, missing
+from tests.upstream.raw import Answer, RawServer, reply
+from tests.waiting import until_so
+
+
+@pytest.mark.parametrize(
+    ("used", "spare", "most", "opened"),
+    [
+        (0, 0, 96, 0),
+        (1, 0, 96, FAN),
+        (1, FAN, 96, 0),
+        (1, FAN + 5, 96, 0),
+        (3, FAN, 96, 2 * FAN),
+        (40, 0, 96, MOST),
+        (90, 0, 96, 6),
+        (96, 0, 96, 0),
+        (97, 0, 96, 0),
+    ],
+)
+def test_how_many_are_opened(used: int, spare: int, most: int, opened: int) -> None:
+    assert missing(used=used, spare=spare, most=most) == opened
+
+
+class Resolver(AbstractResolver):
+    """Finds loopback `times` times; then it hangs, or says that there is no such name."""
+
+    def __init__(self, times: int, *, then: str) -> None:
+        self.asked = 0
+        self._times, self._then = times, then
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.asked += 1
+        if self.asked > self._times:
+            if self._then == "hang":
+                await asyncio.Event().wait()
+            raise OSError(None, "no such name")
+        return [
+            ResolveResult(
+                hostname=host,
+                host="127.0.0.1",
+                port=port,
+                family=family,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def session_of(connector: Connector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=connector)
+
+
+async def ask(session: aiohttp.ClientSession, url: str, *, page: bool = True) -> None:
+    FANS_OUT.set(page)
+    async with session.get(url) as response:
+        assert await response.read() == b"12345"
+
+
+async def test_the_next_step_finds_connections(server: RawServer) -> None:
+    server.on("/x", reply(b"12345"))
+    async with session_of(Connector(limit_per_host=20)) as session:
+        await ask(session, f"{server.url}/x")
+        await until_so(lambda: server.connections == 1 + FAN)
+        made = server.connections
+        await asyncio.gather(*(ask(session, f"{server.url}/x") for _ in range(made)))
+        assert server.used == made
+
+
+async def test_not_through_a_proxy(server: RawServer) -> None:
+    server.on("http://e.example/x", reply(b"12345"))
+    FANS_OUT.set(True)
+    async with session_of(Connector(limit_per_host=20)) as session:
+        for _ in range(3):  # what the first had begun would have happened by the last
+            async with session.get("http://e.example/x", proxy=server.url) as response:
+                assert await response.read() == b"12345"
+    assert server.connections == 1
+
+
+async def test_not_for_files(server: RawServer) -> None:
+    server.on("/x", reply(b"12345"))
+    async with session_of(Connector(limit_per_host=20)) as session:
+        for _ in range(3):
+            await ask(session, f"{server.url}/x", page=False)
+    assert server.connections == 1
+
+
+async def test_a_host_that_takes_none_is_left_alone_for_a_while(server: RawServer) -> None:
+    server.on("/x", Answer(reply(b"12345").data, "close"))
+    resolver = Resolver(1, then="fail")
+    async with session_of(Connector(limit_per_host=20, resolver=resolver, use_dns_cache=False)) as session:
+        await ask(session, f"http://e.example:{server.port}/x")
+        await until_so(lambda: resolver.asked == 1 + FAN)
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await ask(session, f"http://e.example:{server.port}/x")
+    assert resolver.asked == 2 + FAN
+
+
+async def test_the_end_waits_for_no_connection(server: RawServer) -> None:
+    server.on("/x", reply(b"12345"))
+    resolver = Resolver(1, then="hang")
+    before = asyncio.all_tasks()
+    async with session_of(Connector(limit_per_host=20, resolver=resolver, use_dns_cache=False)) as session:
+        await ask(session, f"http://e.example:{server.port}/x")
+        await until_so(lambda: resolver.asked == 1 + FAN)
+    assert not [task for task in asyncio.all_tasks() - before if "spare" in task.get_name()]
+
+
+async def test_the_connection_that_was_used_last_is_used_again(server: RawServer) -> None:
+    server.on("/x", reply(b"12345"))
+    async with session_of(Connector(limit_per_host=20)) as session:
+        for number in range(4):
+            await ask(session, f"{server.url}/x")
+            if not number:
+                await until_so(lambda: server.connections == 1 + FAN)
+    assert server.used == 1
