@@ -7,6 +7,7 @@ file is "not found" only when every page that could list it was read.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
@@ -29,6 +30,7 @@ OK = "ok"
 _REMOVED, _REFUSED = "removed: ", "refused: "
 
 
+@functools.lru_cache(maxsize=1024)
 def candidates_of(path: tuple[str, ...]) -> tuple[ProjectName, ...]:
     """The projects whose file could be at that path: the one that the path names, or what the file name can be split into."""
     named = project_of_path(path)

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from pypicache.index.content import Content
 from pypicache.index.facts import Facts, missing
 from pypicache.index.locate import sidecar_of
 from pypicache.index.tasks import Tasks
 from pypicache.simple.model import File, ProjectName
-from pypicache.store.linkrecord import LinkRecord
+from pypicache.store.linkrecord import LinkRecord, State
 from pypicache.store.links import LinkStore
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
 """Seconds that a disk which hangs may hold up the end."""
@@ -37,10 +42,10 @@ class Notes:
         self._index = index
         self._links = links
         self._facts = facts
-        self._writing: set[asyncio.Task[None]] = set()
+        self._learning: set[asyncio.Task[None]] = set()
         self._tasks = tasks
         self._clock = clock
-        self._keeping: dict[LinkRecord, asyncio.Task[None]] = {}
+        self._keeping: dict[LinkRecord, asyncio.Future[State]] = {}
         self._unwritten: dict[str, LinkRecord] = {}
 
     def record(self, path: tuple[str, ...]) -> LinkRecord | None:
@@ -114,13 +119,14 @@ class Notes:
     def keep(self, record: LinkRecord) -> None:
         """Write the record behind, unless the same one is being written."""
         if record not in self._keeping:
-            task = self._start(self._links.put(record, behind=True), record.filename)
-            self._keeping[record] = task
-            task.add_done_callback(lambda _: self._kept(record))
+            future = self._keeping[record] = self._links.put_behind(record)
+            future.add_done_callback(functools.partial(self._kept, record))
 
-    def _kept(self, record: LinkRecord) -> None:
+    def _kept(self, record: LinkRecord, future: asyncio.Future[State]) -> None:
         del self._keeping[record]
         self._forget(record)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            log.debug("the record of %s: %s", record.filename, error)
 
     def _forget(self, record: LinkRecord) -> None:
         if self._unwritten.get(record.path) == record:
@@ -128,12 +134,13 @@ class Notes:
 
     async def flush(self) -> None:
         """Wait until what there is to note is noted: the next process wants it, and it is little. `PATIENCE` at most."""
-        if self._writing:
+        under_way: set[asyncio.Future[Any]] = {*self._learning, *self._keeping.values()}
+        if under_way:
             self._links.hurry()
-            await asyncio.wait(set(self._writing), timeout=PATIENCE)
+            await asyncio.wait(under_way, timeout=PATIENCE)
 
     def _start(self, work: Coroutine[object, object, None], filename: str) -> asyncio.Task[None]:
         task = self._tasks.start(work, name=f"record of {filename}")
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        self._learning.add(task)
+        task.add_done_callback(self._learning.discard)
         return task

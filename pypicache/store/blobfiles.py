@@ -45,6 +45,8 @@ class BlobFiles:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.directory = root / "blobs" / "sha256"
+        self._made = bytearray(1 << 16)
+        """Which of the directories have been seen, by the four digits that they are named by."""
         self._usage = usage
         self._quarantine = quarantine
         self._sharing = sharing
@@ -99,22 +101,33 @@ class BlobFiles:
 
         False, and nothing has happened, where it doesn't fit or the place is taken by something else. Raises OSError, StoreError.
         """
-        path = self.path(sha256)
+        directory = (
+            f"{self.directory}/{sha256[:2]}/{sha256[2:4]}"  # a `Path` would take longer to make than to open
+        )
         self._sharing.file(fd)
         now = self._now()
         os.utime(fd, (now, now))
         if fsync:
             os.fdatasync(fd)
+        if not self._made[int(sha256[:4], 16)]:
+            self._make(directory, sha256)
         try:
-            done = self._name(part, fd, path, size, fits)
-        except FileNotFoundError:  # the first one with these digits
-            self._sharing.make_directories(path.parent, self.directory)
-            done = self._name(part, fd, path, size, fits)
+            done = self._name(part, fd, directory, sha256, size, fits)
+        except FileNotFoundError:  # somebody has removed it
+            self._make(directory, sha256)
+            done = self._name(part, fd, directory, sha256, size, fits)
         if done and fsync:
-            sync_directory(path.parent)
+            sync_directory(Path(directory))
         return done
 
-    def _name(self, part: Path, fd: int, path: Path, size: int, fits: Callable[[Sums, int], bool]) -> bool:
+    def _make(self, directory: str, sha256: str) -> None:
+        self._sharing.make_directories(Path(directory), self.directory)
+        self._made[int(sha256[:4], 16)] = True
+
+    def _name(
+        self, part: Path, fd: int, directory: str, sha256: str, size: int, fits: Callable[[Sums, int], bool]
+    ) -> bool:
+        path = f"{directory}/{sha256}"
         with self._usage.locked() as sums:
             if not fits(sums, size):
                 return False
@@ -122,10 +135,10 @@ class BlobFiles:
                 raise StoreError("a file was removed from the cache while it was written")
             before = _plain_size(path)
             try:
-                part.rename(path)
+                os.rename(part, path)  # noqa: PTH104 - as above
             except IsADirectoryError:
                 return False
-            sums.blob(path.name, size - (before or 0), 0 if before is not None else 1)
+            sums.blob(sha256, size - (before or 0), 0 if before is not None else 1)
         return True
 
     # What is there
@@ -220,10 +233,10 @@ class BlobFiles:
             raise store_error("the cache can't delete a file", error) from error
 
 
-def _plain_size(path: Path) -> int | None:
+def _plain_size(path: Path | str) -> int | None:
     """The size of the plain file there; None when there is none."""
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -99,10 +99,10 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def same_file(path: Path, fd: int) -> bool:
+def same_file(path: Path | str, fd: int) -> bool:
     """Whether the name still stands for the open file."""
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except OSError:
         return False
     return os.path.samestat(found, os.fstat(fd))

@@ -9,6 +9,7 @@ All of it blocks. It may not import anything of the package but its own folder.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -110,10 +111,14 @@ def trim_links(root: Path, shard: int, usage: Usage, *, stored: Callable[[str], 
 
 
 def _files(root: Path, shard: int) -> Iterator[tuple[str, int]]:
-    """The paths and sizes of a shard's records."""
-    for digit in range(16):
-        for entry in entries(root / "links" / f"{shard:02x}{digit:x}", depth=1):
-            try:
-                yield entry.path, entry.stat(follow_symlinks=False).st_size
-            except OSError:
-                continue
+    """The paths and sizes of a shard's records. Most directories of a small cache aren't there, which mustn't cost much."""
+    links = f"{root}/links/{shard:02x}"
+    for digit in "0123456789abcdef":
+        try:
+            listing = os.scandir(links + digit)
+        except OSError:
+            continue
+        with listing:
+            for entry in listing:
+                with contextlib.suppress(OSError):
+                    yield entry.path, entry.stat(follow_symlinks=False).st_size

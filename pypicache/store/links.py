@@ -17,6 +17,7 @@ and `simple.model` for digests.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import itertools
@@ -57,6 +58,9 @@ from pypicache.store.usage import Usage
 QUIET = 0.25
 """Seconds without a new record after which those that came are written (see `Batches`). What a kill loses so is what tells a link
 from another: a stored file is found again by the digest that its page gives, and without one it is fetched again."""
+
+PATIENCE = 2.0
+"""Seconds that a disk which hangs may hold up the end."""
 
 _STALE = 60.0
 
@@ -100,7 +104,9 @@ class LinkStore:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.hurry()
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self.settle()
         await self._threads.close()
 
     def hurry(self) -> None:
@@ -136,18 +142,20 @@ class LinkStore:
         self._keep(record, state)
         return record
 
-    async def put(self, record: LinkRecord, *, behind: bool = False) -> None:
-        """Write the record, whole or not at all, in place of what was there; `behind`: when it is quiet.
+    async def put(self, record: LinkRecord) -> None:
+        """Write the record, whole or not at all, in place of what was there. Raises StoreFull or StoreError."""
+        write = functools.partial(self._write, record, next(self._numbers))
+        self._keep(record, await self._writes.run(write, now=True))
 
-        Raises StoreFull or StoreError.
-        """
-        data = dump(record)
-        if len(data) > MAX_RECORD:
-            raise StoreError(f"a link record of {len(data)} bytes is too long to keep")
-        file = self._file(record.index, record.path)
-        write = functools.partial(self._write, Path(file), next(self._numbers), data)
-        state = await self._writes.run(write, now=not behind)
-        self._keep(record, state)
+    def put_behind(self, record: LinkRecord) -> asyncio.Future[State]:
+        """The same when it is quiet. The future is done when it has been written, or couldn't be."""
+        future = self._writes.add(functools.partial(self._write, record, next(self._numbers)))
+        future.add_done_callback(functools.partial(self._written, record))
+        return future
+
+    def _written(self, record: LinkRecord, future: asyncio.Future[State]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self._keep(record, future.result())
 
     async def delete(self, index: str, path: str) -> bool:
         """Forget the link; whether it was there. Raises StoreError."""
@@ -185,7 +193,11 @@ class LinkStore:
                     if self._now() - path.lstat().st_mtime > _STALE:
                         path.unlink()
 
-    def _write(self, file: Path, number: int, data: bytes) -> State:
+    def _write(self, record: LinkRecord, number: int) -> State:
+        data = dump(record)
+        if len(data) > MAX_RECORD:
+            raise StoreError(f"a link record of {len(data)} bytes is too long to keep")
+        file = Path(self._file(record.index, record.path))
         try:
             make_directories(file.parent, self._links)
             with self._usage.locked(link=file.name) as sums:

@@ -26,7 +26,7 @@ AT_ONCE = 64
 LATEST = 2.0
 """Seconds that a call waits at most for it to become quiet."""
 
-MANY = 256
+MANY = 1024
 """Calls that wait for it at most."""
 
 
@@ -116,6 +116,12 @@ class Batches:
         `undo` is called on the event loop with the result when the caller was cancelled meanwhile. `now`: this one is in a
         hurry, and takes along all that wait.
         """
+        return await self.add(work, undo=undo, now=now)
+
+    def add(
+        self, work: Callable[[], T], *, undo: Callable[[T], object] | None = None, now: bool = False
+    ) -> asyncio.Future[T]:
+        """The same for somebody who doesn't wait, or not yet."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
         self._waiting.append((work, result, undo))
@@ -126,7 +132,7 @@ class Batches:
         elif not self._busy:
             self._busy = True
             loop.call_soon(self._go)  # who comes in the same turn comes along
-        return await result
+        return result
 
     def hurry(self) -> None:
         """Wait no longer for it to become quiet."""

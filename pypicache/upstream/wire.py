@@ -32,13 +32,14 @@ from pypicache.errors import ConfigError, UpstreamRefused
 from pypicache.rules.addresses import Network
 from pypicache.rules.redirects import Refused, follow, same_origin
 from pypicache.rules.retry import retry_after
-from pypicache.upstream.egress import Egress, Via, from_netrc, tls
+from pypicache.upstream.egress import Egress, from_netrc, tls
+from pypicache.upstream.exchange import Response
 from pypicache.upstream.faults import FAULTS, BadLink, ForbiddenAddress, refusal, translate
 from pypicache.upstream.guard import Guard, SocketFactory, plain_socket
 from pypicache.upstream.kept import keep
 from pypicache.upstream.meter import Lane, Meter
 from pypicache.upstream.resolver import FOREIGN, Resolver
-from pypicache.upstream.spare import FANS_OUT, Connector
+from pypicache.upstream.spare import Connector
 
 LIMITS: Mapping[Lane, int] = {"pages": 32, "files": 64}
 """Connections to one host that pages and files take at most; those who ask see to it."""
@@ -56,7 +57,7 @@ _MAX_URL = 8000
 class Reply:
     """A response that isn't a redirect, its body unread, and the URL that it came from. Whoever has it closes it."""
 
-    response: aiohttp.ClientResponse
+    response: Response
     url: str
 
     def header(self, name: str) -> str | None:
@@ -113,6 +114,7 @@ class Wire:
         if authorization is not None:
             self._own_headers["Authorization"] = authorization
         self._sessions: dict[Route, aiohttp.ClientSession] = {}
+        self._connectors: dict[Route, Connector] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -129,12 +131,15 @@ class Wire:
         }
         for route, (factory, resolver) in directly.items():
             verify = await self._verify(alone=route == "own")
-            session = self._session(factory, verify=verify, resolver=resolver)
-            self._sessions[route] = await self._stack.enter_async_context(session)
+            connector = Connector(
+                **_pool(verify), resolver=resolver, ttl_dns_cache=DNS_TTL, socket_factory=factory
+            )
+            self._connectors[route] = connector
+            self._sessions[route] = await self._stack.enter_async_context(self._session(connector))
         if (socks := self._egress.socks) is not None:
             verify = await self._verify(alone=False)
-            session = self._session(plain_socket, verify=verify, socks=socks)
-            self._sessions["socks"] = await self._stack.enter_async_context(session)
+            through = keep(socks.connector(**_pool(verify)))
+            self._sessions["socks"] = await self._stack.enter_async_context(self._session(through))
         return self
 
     async def __aexit__(
@@ -158,7 +163,6 @@ class Wire:
         `headers` are this request's own and win over all others.
         """
         hops = 0
-        FANS_OUT.set(lane == "pages")
         while True:
             try:
                 response = await self._send(url, headers)
@@ -167,6 +171,8 @@ class Wire:
                 raise
             if response.status not in _REDIRECTS:
                 self.meter.answered(lane, response.status)
+                if lane == "pages":
+                    self._fan_out(url)
                 return Reply(response, url)
             location = response.headers.get("Location")
             response.release()
@@ -181,7 +187,7 @@ class Wire:
         wait = retry_after(reply.header("Retry-After"), self._wall_clock())
         return refusal(self.name, reply.response.status, reply.response.reason, what=what, retry_after=wait)
 
-    async def _send(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _send(self, url: str, headers: Mapping[str, str]) -> Response:
         """One hop: within a time limit of its own up to the end of the head, since a head may drip for ever.
 
         aiohttp tries a connection that breaks before its answer once more (RFC 9110 section 9.2.2), so this needn't.
@@ -198,7 +204,7 @@ class Wire:
         except FAULTS as error:
             raise translate(error, self.name, silence=f"no answer within {self._head_timeout:g} s") from error
 
-    async def _request(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _request(self, url: str, headers: Mapping[str, str]) -> Response:
         if len(url) > _MAX_URL:
             raise BadLink(self.name, "a URL that is too long")
         own = same_origin(url, self.url)
@@ -212,6 +218,10 @@ class Wire:
         proxy = self._egress.proxy_for(url)
         if proxy is None or proxy.socks:
             direct: Route = "own" if own else "foreign"
+            if proxy is None:
+                answer = await self._connectors[direct].exchange(url, sent, read_timeout=self.read_timeout)
+                if answer is not None:
+                    return answer
             session = self._sessions[direct if proxy is None else "socks"]
             return await session.get(URL(url, encoded=True), headers=sent, allow_redirects=False)
         secret = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
@@ -229,27 +239,12 @@ class Wire:
             why = error.strerror or type(error).__name__
             raise ConfigError([f"{self.name}: ca_file {self._ca_file}: {why}"]) from error
 
-    def _session(
-        self,
-        socket_factory: SocketFactory,
-        *,
-        verify: ssl.SSLContext | bool,
-        resolver: Resolver | None = None,
-        socks: Via | None = None,
-    ) -> aiohttp.ClientSession:
-        settings: dict[str, Any] = {
-            "ssl": verify,
-            "limit": 0,
-            "limit_per_host": sum(LIMITS.values()),
-            "keepalive_timeout": KEEPALIVE,
-        }
-        connector: aiohttp.TCPConnector
-        if socks is not None:
-            connector = keep(socks.connector(**settings))
-        else:
-            connector = Connector(
-                **settings, resolver=resolver, ttl_dns_cache=DNS_TTL, socket_factory=socket_factory
-            )
+    def _fan_out(self, url: str) -> None:
+        """Others will be asked for where that came from."""
+        if self._egress.proxy_for(url) is None:
+            self._connectors["own" if same_origin(url, self.url) else "foreign"].fan_out(url)
+
+    def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         timeout = aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=self._connect_timeout, sock_read=self.read_timeout
         )
@@ -260,6 +255,16 @@ class Wire:
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+
+
+def _pool(verify: ssl.SSLContext | bool) -> Mapping[str, Any]:  # noqa: FBT001 - aiohttp's
+    """What every connector is told."""
+    return {
+        "ssl": verify,
+        "limit": 0,
+        "limit_per_host": sum(LIMITS.values()),
+        "keepalive_timeout": KEEPALIVE,
+    }
 
 
 def _authorization(username: str | None, password: str | None, token: str | None) -> str | None:

@@ -56,6 +56,16 @@ def warm(peers: Sequence[Peer], rounds: int, installer: str) -> Mapping[str, lis
     return found
 
 
+def _settle(peer: Peer) -> None:
+    """Wait until the server has done what it put off, and takes no processor time any more; ten seconds at most."""
+    before = peer.cpu()
+    for _ in range(20):
+        time.sleep(0.5)
+        if (now := peer.cpu()) == before:
+            return
+        before = now
+
+
 def far(folder: Path, rounds: int, near: Peer) -> Mapping[str, list[float]]:
     """Seconds from an origin that is far away: directly, through an empty cache, and through the same again; and from one that is `near`.
 
@@ -74,6 +84,7 @@ def far(folder: Path, rounds: int, near: Peer) -> Mapping[str, list[float]]:
             place = folder / f"far-{number}"
             with pypicache(place, origin.simple, workers=1) as peer:
                 found["cold"].append(install(room, peer.simple))
+                _settle(peer)
                 found["warm"].append(install(room, peer.simple))
             found[near.name].append(install(room, near.simple))
             if not number % 2:

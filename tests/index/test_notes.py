@@ -14,7 +14,7 @@ from pypicache.index.facts import Facts
 from pypicache.index.notes import Notes
 from pypicache.index.tasks import Tasks
 from pypicache.simple.model import Digest, File, ProjectName
-from pypicache.store.linkrecord import LinkRecord
+from pypicache.store.linkrecord import LinkRecord, State
 from pypicache.store.links import LinkStore
 from tests.fakes import DictPages
 
@@ -29,9 +29,12 @@ class SlowLinks(LinkStore):
         super().__init__(root)
         self.disk = asyncio.Event()
 
-    async def put(self, record: LinkRecord, *, behind: bool = False) -> None:
-        await self.disk.wait()
-        await super().put(record, behind=behind)
+    def put_behind(self, record: LinkRecord) -> asyncio.Future[State]:
+        async def put() -> State:
+            await self.disk.wait()
+            return await LinkStore.put_behind(self, record)
+
+        return asyncio.ensure_future(put())
 
 
 @pytest.fixture

@@ -237,8 +237,7 @@ def test_no_two_links_share_a_file(one: tuple[str, str], two: tuple[str, str]) -
 
 
 async def test_a_record_in_no_hurry_is_written_when_it_is_quiet(links: LinkStore, root: Path) -> None:
-    putting = asyncio.ensure_future(links.put(RECORD, behind=True))
-    await asyncio.sleep(0)
+    putting = links.put_behind(RECORD)
     assert not files(root)
     await asyncio.wait_for(putting, 30)
     assert links.get(RECORD.index, RECORD.path) == RECORD
@@ -247,8 +246,7 @@ async def test_a_record_in_no_hurry_is_written_when_it_is_quiet(links: LinkStore
 @pytest.mark.parametrize("how", ["settle", "delete", "put", "by_filename"])
 async def test_who_looks_at_the_disk_finds_what_waits(links: LinkStore, root: Path, how: str) -> None:
     other = msgspec.structs.replace(RECORD, path="ef/01/demo-1.0-py3-none-any.whl")
-    putting = asyncio.ensure_future(links.put(RECORD, behind=True))
-    await asyncio.sleep(0)
+    putting = links.put_behind(RECORD)
     match how:
         case "settle":
             await links.settle()
@@ -264,7 +262,6 @@ async def test_who_looks_at_the_disk_finds_what_waits(links: LinkStore, root: Pa
 
 async def test_what_waits_is_written_before_the_end(root: Path) -> None:
     async with LinkStore(root) as links:
-        putting = asyncio.ensure_future(links.put(RECORD, behind=True))
-        await asyncio.sleep(0)
+        putting = links.put_behind(RECORD)
     await putting
     assert len(files(root)) == 1

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urljoin
 
+import pytest
+
+from pypicache.errors import UpstreamError
 from pypicache.offload import Offload
 from pypicache.simple.model import Digest, File, ProjectName
 from pypicache.upstream.client import Client
 from pypicache.upstream.source import Body, Copy
 from pypicache.upstream.wire import Wire
+from tests.upstream.raw import PRIME
 
 DEMO = ProjectName("demo")
 JSON = "application/vnd.pypi.simple.v1+json"
 SHA = "a" * 64
 WHEEL = "demo-1.0-py3-none-any.whl"
+
+
+PRIMED = False
+"""Whether clients have a connection before anything is asked for, and so take the shortcut (`both_ways`)."""
+
+
+@pytest.fixture(params=["ordinary", "shortcut"], autouse=True)
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For modules that import it: each test is made with and without the shortcut."""
+    monkeypatch.setattr("tests.upstream.making.PRIMED", request.param == "shortcut")
 
 
 def page(
@@ -55,6 +70,10 @@ async def open_client(
     async with Offload(inline=1 << 20) as offload:
         wires = Wire(name=name, url=url, **settings)
         async with Client(wire=wires, offload=offload, page_budget=page_budget, **extra) as client:
+            if PRIMED:
+                with suppress(UpstreamError):
+                    reply = await wires.get(urljoin(url, PRIME), lane="files", headers={})
+                    await reply.response.content.read()
             yield client
 
 

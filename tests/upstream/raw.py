@@ -16,6 +16,9 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Literal, Self
 
+PRIME = "/prime"
+"""Where a client asks for nothing but a connection: it isn't counted as asked, and has an empty answer."""
+
 Then = Literal["keep", "close", "reset", "hang", "repeat"]
 
 
@@ -64,7 +67,7 @@ class RawServer:
         self.asked: list[Asked] = []
         self._host = host
         self._tls = tls
-        self._answers: dict[str, list[Answer]] = {}
+        self._answers: dict[str, list[Answer]] = {PRIME: [reply()]}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -76,9 +79,11 @@ class RawServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
+        await _turns()  # who has just been accepted begins
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _turns()  # their connections end
 
     @property
     def url(self) -> str:
@@ -121,7 +126,8 @@ class RawServer:
         self.used += first
         fields = (line.partition(":") for line in head[1:] if line)
         asked = Asked(head[0].split(" ")[1], {name.lower(): value.strip() for name, _, value in fields})
-        self.asked.append(asked)
+        if asked.target != PRIME:
+            self.asked.append(asked)
         answers = self._answers.get(asked.target, [reply(status=404)])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         writer.write(answer.data)
@@ -138,3 +144,9 @@ class RawServer:
             writer.close()
             await writer.wait_closed()
         return answer.then == "keep"
+
+
+async def _turns(count: int = 5) -> None:
+    """Let the event loop do what it is about to do."""
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -13,9 +13,11 @@ from pypicache.upstream.wire import LIMITS
 from tests.clock import ManualClock
 from tests.origin import Drip, Origin
 from tests.origin_pages import default_path
-from tests.upstream.making import JSON, SHA, WHEEL, drain, file, only_copy, open_client, page
+from tests.upstream.making import JSON, SHA, WHEEL, both_ways, drain, file, only_copy, open_client, page
 from tests.upstream.raw import Answer, RawServer, reply
 from tests.wheels import Artifact, artifact, wheel
+
+__all__ = ["both_ways"]
 
 TARGET = f"/files/{WHEEL}"
 PAGE = "/simple/demo/"

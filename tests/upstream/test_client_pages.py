@@ -29,9 +29,11 @@ from pypicache.upstream.client import Client
 from pypicache.upstream.source import Listing, NotModified, Validators
 from pypicache.upstream.wire import Wire
 from tests.origin import Origin, Rate
-from tests.upstream.making import DEMO, JSON, WHEEL, open_client, page
+from tests.upstream.making import DEMO, JSON, WHEEL, both_ways, open_client, page
 from tests.upstream.raw import Answer, RawServer, reply
 from tests.wheels import wheel
+
+__all__ = ["both_ways"]
 
 TARGET = "/simple/demo/"
 

@@ -9,27 +9,26 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from pypicache.upstream.spare import FAN, FANS_OUT, MOST, Connector, missing
+from pypicache.upstream.spare import FAN, MOST, Connector, missing
 from tests.upstream.raw import Answer, RawServer, reply
 from tests.waiting import until_so
 
 
 @pytest.mark.parametrize(
-    ("used", "spare", "most", "opened"),
+    ("used", "there", "most", "opened"),
     [
-        (0, 0, 96, 0),
-        (1, 0, 96, FAN),
-        (1, FAN, 96, 0),
-        (1, FAN + 5, 96, 0),
-        (3, FAN, 96, 2 * FAN),
-        (40, 0, 96, MOST),
-        (90, 0, 96, 6),
-        (96, 0, 96, 0),
-        (97, 0, 96, 0),
+        (1, 1, 96, FAN),
+        (1, 1 + FAN, 96, 0),
+        (1, 1 + FAN + 5, 96, 0),
+        (3, 3 + FAN, 96, 2 * FAN),
+        (40, 40, 96, MOST),
+        (90, 90, 96, 6),
+        (96, 96, 96, 0),
+        (97, 97, 96, 0),
     ],
 )
-def test_how_many_are_opened(used: int, spare: int, most: int, opened: int) -> None:
-    assert missing(used=used, spare=spare, most=most) == opened
+def test_how_many_are_opened(used: int, there: int, most: int, opened: int) -> None:
+    assert missing(used=used, there=there, most=most) == opened
 
 
 class Resolver(AbstractResolver):
@@ -62,14 +61,16 @@ class Resolver(AbstractResolver):
         """Nothing to close."""
 
 
+async def ask(session: aiohttp.ClientSession, url: str, *, page: bool = True) -> None:
+    async with session.get(url) as response:
+        if page:
+            assert isinstance(session.connector, Connector)
+            session.connector.fan_out(url)
+        assert await response.read() == b"12345"
+
+
 def session_of(connector: Connector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector)
-
-
-async def ask(session: aiohttp.ClientSession, url: str, *, page: bool = True) -> None:
-    FANS_OUT.set(page)
-    async with session.get(url) as response:
-        assert await response.read() == b"12345"
 
 
 async def test_the_next_step_finds_connections(server: RawServer) -> None:
@@ -84,10 +85,11 @@ async def test_the_next_step_finds_connections(server: RawServer) -> None:
 
 async def test_not_through_a_proxy(server: RawServer) -> None:
     server.on("http://e.example/x", reply(b"12345"))
-    FANS_OUT.set(True)
-    async with session_of(Connector(limit_per_host=20)) as session:
+    connector = Connector(limit_per_host=20)
+    async with session_of(connector) as session:
         for _ in range(3):  # what the first had begun would have happened by the last
             async with session.get("http://e.example/x", proxy=server.url) as response:
+                connector.fan_out("http://e.example/x")
                 assert await response.read() == b"12345"
     assert server.connections == 1
 
