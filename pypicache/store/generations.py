@@ -8,6 +8,7 @@ import anything of the package but errors and its own folder.
 
 from __future__ import annotations
 
+import functools
 import mmap
 import os
 import zlib
@@ -73,12 +74,17 @@ class Generations:
         """A number that changes whenever another process has stored something in the key's row."""
         if self._cells is None:
             return 0
-        begin = zlib.crc32(key.encode("utf-8", "surrogatepass")) % ROWS * self._count
+        begin = _row(key) * self._count
         return sum(self._cells[begin : begin + self._count]) - self._cells[begin + self._number]
 
     def stored(self, keys: Iterable[str]) -> None:
         """Values of these keys have been stored, where the others will find them."""
         if self._cells is not None:
             for key in keys:
-                begin = zlib.crc32(key.encode("utf-8", "surrogatepass")) % ROWS * self._count
-                self._cells[begin + self._number] += 1
+                self._cells[_row(key) * self._count + self._number] += 1
+
+
+@functools.lru_cache(maxsize=1024)
+def _row(key: str) -> int:
+    """The key's row."""
+    return zlib.crc32(key.encode("utf-8", "surrogatepass")) % ROWS

@@ -19,8 +19,9 @@ MOST = 256
 MOMENT = 0.2
 """Seconds for which an answer stays untold at most."""
 
-HARDLY = 0.00005
-"""Seconds below which times are told as one: they are alike in a line of text and in the metrics' buckets, and JSON has that of the first."""
+ALIKE = 20_000
+"""Times of the same twenty-thousandth of a second are told as one: no line of text and no bucket of the metrics tells them apart, and JSON
+has that of the first."""
 
 
 class Ledger:
@@ -31,24 +32,23 @@ class Ledger:
         self._ids = ids
         self._due: asyncio.TimerHandle | None = None
         self._notes: list[Again] = []
-        self._latest: Again | None = None
+        self._run: tuple[Answered | None, str, int] = (None, "", 0)
+        """What was given last, to whom and in which second."""
+        self._times: dict[int, Again] = {}
+        """The notes of that, by how long it took."""
         self._count = 0
 
     def note(self, record: Answered, client: str, at: float, seconds: float, times: int) -> None:
         """That was given: to be told soon or, when there is much to tell, now. What it means, `events.Again` says."""
-        latest = self._latest
-        if (
-            latest is not None
-            and latest.record is record
-            and latest.client == client
-            and seconds < HARDLY
-            and latest.seconds < HARDLY
-            and int(at) == int(latest.at)
-        ):
-            latest.times += times
+        was, whom, second = self._run
+        if record is not was or client != whom or int(at) != second:
+            self._run, self._times = (record, client, int(at)), {}
+        alike = int(seconds * ALIKE)
+        if (again := self._times.get(alike)) is not None:
+            again.times += times
         else:
-            self._latest = latest = Again(record, client, at, seconds, times)
-            self._notes.append(latest)
+            self._times[alike] = again = Again(record, client, at, seconds, times)
+            self._notes.append(again)
         self._count += times
         if self._count >= MOST:
             self.settle()
@@ -62,6 +62,6 @@ class Ledger:
             self._due = None
         if notes := self._notes:
             first = self._ids.take(self._count)
-            self._notes, self._latest, self._count = [], None, 0
+            self._notes, self._times, self._count = [], {}, 0
             for taker in self._takers:
                 taker.take_again(notes, self._ids.prefix, first)

@@ -9,7 +9,7 @@ import pytest
 
 from pypicache.events import Again, Answered
 from pypicache.web.ids import Ids
-from pypicache.web.ledger import HARDLY, MOST, Ledger
+from pypicache.web.ledger import ALIKE, MOST, Ledger
 
 
 class Heard:
@@ -53,11 +53,12 @@ PAGE, OTHER = record(), record()
 @pytest.mark.parametrize(
     ("second", "times"),
     [
-        ((PAGE, "a", 7.9, HARDLY / 2, 1), [3]),
-        ((PAGE, "b", 7.9, HARDLY / 2, 1), [2, 1]),
-        ((OTHER, "a", 7.9, HARDLY / 2, 1), [2, 1]),
-        ((PAGE, "a", 8.0, HARDLY / 2, 1), [2, 1]),
-        ((PAGE, "a", 7.9, HARDLY * 2, 1), [2, 1]),
+        ((PAGE, "a", 7.9, 2.9 / ALIKE, 1), [3]),
+        ((PAGE, "b", 7.9, 2.5 / ALIKE, 1), [2, 1]),
+        ((OTHER, "a", 7.9, 2.5 / ALIKE, 1), [2, 1]),
+        ((PAGE, "a", 8.0, 2.5 / ALIKE, 1), [2, 1]),
+        ((PAGE, "a", 7.9, 3.1 / ALIKE, 1), [2, 1]),
+        ((PAGE, "a", 7.9, 1.9 / ALIKE, 1), [2, 1]),
     ],
 )
 async def test_the_same_to_the_same_client_in_the_same_second_is_one(
@@ -65,13 +66,31 @@ async def test_the_same_to_the_same_client_in_the_same_second_is_one(
 ) -> None:
     heard = Heard()
     ledger = Ledger([heard], Ids())
-    ledger.note(PAGE, "a", 7.0, 0.0, 2)
+    ledger.note(PAGE, "a", 7.0, 2.1 / ALIKE, 2)
     ledger.note(*second)
     assert not heard.told
     await heard.some.wait()
     assert [each.times for each in heard.told] == times
     assert heard.numbers == [1, 2, 3]
     assert heard.told[-1].record is second[0]
+
+
+async def test_times_that_come_by_turns_are_told_as_one_each() -> None:
+    heard = Heard()
+    ledger = Ledger([heard], Ids())
+    for _ in range(3):
+        ledger.note(PAGE, "a", 7.0, 0.5 / ALIKE, 2)
+        ledger.note(PAGE, "a", 7.0, 1.5 / ALIKE, 1)
+    ledger.note(OTHER, "a", 7.0, 0.5 / ALIKE, 1)
+    ledger.note(PAGE, "a", 7.0, 0.5 / ALIKE, 1)
+    ledger.settle()
+    assert [(each.record is PAGE, each.times) for each in heard.told] == [
+        (True, 6),
+        (True, 3),
+        (False, 1),
+        (True, 1),
+    ]
+    assert heard.numbers == list(range(1, 12))
 
 
 async def test_much_is_told_at_once_and_every_one_has_a_number_of_its_own() -> None:
