@@ -95,7 +95,7 @@ class BlobFiles:
             sync_directory(path.parent)
 
     def put(
-        self, part: Path, fd: int, sha256: str, size: int, *, fits: Callable[[Sums, int], bool], fsync: bool
+        self, part: str, fd: int, sha256: str, size: int, *, fits: Callable[[Sums, int], bool], fsync: bool
     ) -> bool:
         """As `publish`, of a file for which nothing was booked, with as few words to the disk as can be.
 
@@ -125,7 +125,7 @@ class BlobFiles:
         self._made[int(sha256[:4], 16)] = True
 
     def _name(
-        self, part: Path, fd: int, directory: str, sha256: str, size: int, fits: Callable[[Sums, int], bool]
+        self, part: str, fd: int, directory: str, sha256: str, size: int, fits: Callable[[Sums, int], bool]
     ) -> bool:
         path = f"{directory}/{sha256}"
         with self._usage.locked() as sums:

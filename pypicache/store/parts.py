@@ -62,7 +62,7 @@ def claim(path: Path, quarantine: Quarantine) -> Part:
     raise StoreError("the cache can't begin a partial file: its name keeps changing hands")
 
 
-def fresh(path: Path) -> int:
+def fresh(path: Path | str) -> int:
     """A new, locked file there, for somebody who writes and names it at once; a crash leaves it to `sweep`. Raises OSError, StoreError."""
     fd = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
     try:

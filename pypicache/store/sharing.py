@@ -68,13 +68,18 @@ class Sharing:
 
     def make_directories(self, path: Path, below: Path) -> None:
         """Make `path` and what is missing between it and `below`, whatever the umask leaves. Raises OSError."""
-        if path == below or path.is_dir():
+        if path == below:
             return
-        self.make_directories(path.parent, below)
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-            if self._gid is not None:
-                self._give(path, 0o750)
+        try:
+            os.mkdir(path, 0o700)  # noqa: PTH102 - a `Path` asks first whether it is there
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            self.make_directories(path.parent, below)
+            self.make_directories(path, below)
+            return
+        if self._gid is not None:
+            self._give(path, 0o750)
 
     def _share(self, blobs: Path) -> None:
         """All that is there. The top comes last: a walk that is cut short is made again."""

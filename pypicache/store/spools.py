@@ -72,10 +72,9 @@ class Spools:
         self, key: str, size: int | None, *, resume: bool = False, small: bool = False
     ) -> FileSpool | LightSpool:
         """The spool, claimed; see `BlobStore.spool`."""
-        path = self._keeper.spools / parts.part_name(key)
         self._claims.take(key)
         # Without claims that others see it is the file that tells them; and what is in one goes on there.
-        if small and self._claims.shared and self._may_gather(size, path):
+        if small and self._claims.shared and self._may_gather(size, self._part(key)):
             spool = LightSpool(key=key, size=size, land=self._file_spool, closed=self._ended)
             self._open.add(spool)
             self._promised += spool.promised
@@ -86,7 +85,12 @@ class Spools:
             self._claims.give(key)
             raise
 
-    def _may_gather(self, size: int | None, path: Path) -> bool:
+    def _part(
+        self, key: str
+    ) -> str:  # for each download, and a `Path` would take longer to make than to look for
+        return f"{self._keeper.spools}/{parts.part_name(key)}"
+
+    def _may_gather(self, size: int | None, path: str) -> bool:
         """Whether a file of that size may be in memory until it is whole. One look at the disk."""
         if os.path.lexists(path):
             return False
@@ -173,19 +177,19 @@ class Spools:
     def _put(self, key: str, data: bytes, sha256: str) -> FileBlob:
         """All that there is to do for a small file: written, booked and named."""
         room, files = self._keeper.room, self._keeper.files
-        part, fd, size, booked = self._keeper.spools / parts.part_name(key), -1, len(data), 0
+        part, fd, size, booked = self._part(key), -1, len(data), 0
         try:
             fd = parts.fresh(part)
             write_at(fd, 0, [data])
             if not files.put(part, fd, sha256, size, fits=room.fits, fsync=self._fsync):
                 room.take(size)
                 booked = size
-                files.publish(part, fd, sha256, size, charged=size, fsync=self._fsync)
+                files.publish(Path(part), fd, sha256, size, charged=size, fsync=self._fsync)
         except BaseException as error:
             room.give(booked)
             if fd >= 0:
                 with contextlib.suppress(OSError):
-                    parts.remove(part, fd)
+                    parts.remove(Path(part), fd)
                 os.close(fd)
             if isinstance(error, OSError):
                 raise store_error("the cache can't publish a file", error) from error
