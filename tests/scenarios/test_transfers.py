@@ -7,6 +7,7 @@ import functools
 import hashlib
 import http.client
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -135,7 +136,8 @@ def test_soak_u9_mirrors_that_all_hang_over_a_file_are_a_503_in_time(
     began = time.monotonic()
     answer = get(link)
     assert (answer.status, time.monotonic() - began < 14) == (503, True)
-    assert all(f"{each.name}: nothing within" in answer.text for each in made)
+    # One of them was given up for the next, and the others are still waited for.
+    assert all(re.search(rf"{each.name}: (nothing within|silent for) \d+ s", answer.text) for each in made)
     for each in made:
         each.heal()
         each.release()
