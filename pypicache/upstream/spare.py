@@ -25,8 +25,8 @@ from pypicache.upstream.exchange import Answer, exchange, head_of
 from pypicache.upstream.faults import FAULTS
 from pypicache.upstream.kept import keep
 
-FAN = 2
-"""Spare connections for each one in use."""
+FAN = 4
+"""Spare connections for each one in use: about as many others as a package requires."""
 
 MOST = 32
 """Spare connections to one host."""

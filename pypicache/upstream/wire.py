@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -41,8 +42,8 @@ from pypicache.upstream.meter import Lane, Meter
 from pypicache.upstream.resolver import FOREIGN, Resolver
 from pypicache.upstream.spare import Connector
 
-LIMITS: Mapping[Lane, int] = {"pages": 32, "files": 64}
-"""Connections to one host that pages and files take at most; those who ask see to it."""
+LIMITS: Mapping[Lane, int] = {"pages": 50, "files": 64}
+"""Connections to one host that pages and files take at most; those who ask see to it. One uv alone takes fifty for either."""
 
 Route = Literal["own", "foreign", "proxy", "socks"]
 
@@ -171,7 +172,7 @@ class Wire:
                 raise
             if response.status not in _REDIRECTS:
                 self.meter.answered(lane, response.status)
-                if lane == "pages":
+                if lane == "pages" and response.status == HTTPStatus.OK:
                     self._fan_out(url)
                 return Reply(response, url)
             location = response.headers.get("Location")
@@ -240,7 +241,7 @@ class Wire:
             raise ConfigError([f"{self.name}: ca_file {self._ca_file}: {why}"]) from error
 
     def _fan_out(self, url: str) -> None:
-        """Others will be asked for where that came from."""
+        """Others will be asked for where that page came from: it is a new one, so what it leads to isn't known either."""
         if self._egress.proxy_for(url) is None:
             self._connectors["own" if same_origin(url, self.url) else "foreign"].fan_out(url)
 
