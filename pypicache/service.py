@@ -260,11 +260,11 @@ async def service(
         offload = await stack.enter_async_context(Offload())
         group = config.server.accel_group if config.server.accel else None
         care = care_of(config)
-        blobs = await stack.enter_async_context(
-            DiskBlobStore(root, limits=care.limits, group=group, observe=observe)
-        )
+        stored = DiskBlobStore(root, limits=care.limits, group=group, observe=observe)
+        blobs = await stack.enter_async_context(stored)
         janitor = await stack.enter_async_context(Janitor(blobs.keeper, care=care, observe=observe))
         generations = stack.enter_context(Generations(root / "generations", number=place[0], count=place[1]))
+        links = LinkStore(root, usage=blobs.keeper.usage, observe=observe, shared=generations.shared)
         shared = Shared(
             clock=time.time,
             own_name=name or own_name(),
@@ -273,7 +273,7 @@ async def service(
             pages=await stack.enter_async_context(
                 DiskPageStore(root / "pages", pages_limit(config), observe=observe, generations=generations)
             ),
-            links=await stack.enter_async_context(LinkStore(root, usage=blobs.keeper.usage, observe=observe)),
+            links=await stack.enter_async_context(links),
             lists=await stack.enter_async_context(ListStore(root, observe=observe)),
             library=await stack.enter_async_context(Library(store=blobs, observer=observe)),
             meters=monitor.meters,

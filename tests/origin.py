@@ -244,11 +244,19 @@ class Origin(Site, RequestLog):
             self._server.close()
             self._server = None
         if drop:
+            await _turns()  # who has just been accepted is there then
             await self._drop()
+            await _turns()  # and their connections have ended
 
     async def _drop(self) -> None:
         for connection in list(self._open):
             await connection.drop()
+
+
+async def _turns(count: int = 5) -> None:
+    """Let the event loop do what it is about to do."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 class BlackHole:

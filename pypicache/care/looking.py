@@ -32,6 +32,7 @@ async def info(stores: Stores, top: int, progress: Progress, rates: HitRates | N
     """The cache in numbers, with the `top` largest and oldest files."""
     pages = await held_pages(stores)
     progress.begin("info", 2 * SHARDS)
+    await stores.links.settle()
     return await asyncio.to_thread(_info, stores, top, pages, progress, rates)
 
 
@@ -39,6 +40,7 @@ async def listed(stores: Stores, progress: Progress) -> Projects:
     """Every project of which something is held."""
     pages = await held_pages(stores)
     progress.begin("list", SHARDS)
+    await stores.links.settle()
     found = await asyncio.to_thread(_by_project, stores, progress)
     for key in pages - found.keys():
         found[key] = ProjectInfo(index=key[0], project=key[1])
@@ -50,6 +52,7 @@ async def listed(stores: Stores, progress: Progress) -> Projects:
 async def files_of(stores: Stores, project: str, progress: Progress) -> Files:
     """Every file of that project, of whichever index."""
     progress.begin("list", SHARDS)
+    await stores.links.settle()
     files = await asyncio.to_thread(_files_of, stores, project, progress)
     held = {key for key in await held_pages(stores) if key[1] == project}
     projects = []

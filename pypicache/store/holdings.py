@@ -114,11 +114,7 @@ def _files(root: Path, shard: int) -> Iterator[tuple[str, int]]:
     """The paths and sizes of a shard's records. Most directories of a small cache aren't there, which mustn't cost much."""
     links = f"{root}/links/{shard:02x}"
     for digit in "0123456789abcdef":
-        try:
-            listing = os.scandir(links + digit)
-        except OSError:
-            continue
-        with listing:
+        with contextlib.suppress(OSError), os.scandir(links + digit) as listing:
             for entry in listing:
                 with contextlib.suppress(OSError):
                     yield entry.path, entry.stat(follow_symlinks=False).st_size

@@ -69,7 +69,7 @@ class LinkStore:
     """Link records below `root/links`. Use as an async context manager.
 
     `remember` is how many records are held in memory. `now` gives seconds since the epoch. `usage` is told what
-    records weigh; one that isn't open is told in vain.
+    records weigh; one that isn't open is told in vain. `shared`: other processes look for them, so none is put off.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class LinkStore:
         observe: Observer | None = None,
         now: Callable[[], float] = time.time,
         usage: Usage | None = None,
+        shared: bool = False,
     ) -> None:
         self._root = root
         self._usage = usage or Usage(root / "usage")
@@ -89,7 +90,7 @@ class LinkStore:
         self._now = now
         self._trouble = Trouble("links", observe=observe)
         self._threads = Threads(count=1, name="links")
-        self._writes = Batches(self._threads, quiet=QUIET)
+        self._writes = Batches(self._threads, quiet=0.0 if shared else QUIET)
         self._memory: OrderedDict[tuple[str, str], tuple[State, LinkRecord]] = OrderedDict()
         self._numbers = itertools.count()
 
@@ -104,10 +105,12 @@ class LinkStore:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                await self.settle()
-        await self._threads.close()
+        try:
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self.settle()
+        finally:
+            await self._threads.close()
 
     def hurry(self) -> None:
         """Write at once what waits for it to become quiet."""

@@ -67,19 +67,17 @@ class Sharing:
         return self._gid is None or by_group or bool(status.st_mode & stat.S_IROTH)
 
     def make_directories(self, path: Path, below: Path) -> None:
-        """Make `path` and what is missing between it and `below`, whatever the umask leaves. Raises OSError."""
+        """Make `path` and what is missing between it and `below`, whatever the umask leaves. Raises OSError, also where `below` isn't there."""
         if path == below:
             return
-        try:
-            os.mkdir(path, 0o700)  # noqa: PTH102 - a `Path` asks first whether it is there
-        except FileExistsError:
-            return
-        except FileNotFoundError:
-            self.make_directories(path.parent, below)
-            self.make_directories(path, below)
-            return
-        if self._gid is not None:
-            self._give(path, 0o750)
+        with contextlib.suppress(FileExistsError):
+            try:
+                os.mkdir(path, 0o700)  # noqa: PTH102 - a `Path` asks first whether it is there
+            except FileNotFoundError:
+                self.make_directories(path.parent, below)
+                os.mkdir(path, 0o700)  # noqa: PTH102 - as above
+            if self._gid is not None:
+                self._give(path, 0o750)
 
     def _share(self, blobs: Path) -> None:
         """All that is there. The top comes last: a walk that is cut short is made again."""

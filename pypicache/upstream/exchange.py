@@ -28,8 +28,6 @@ _PLAIN = re.compile(r"[!-\"$-~]+")
 """A URL that needs no encoding: printable ASCII, no space, no fragment."""
 
 _VALUE = re.compile(r"[ -~]*")
-_BUFFER = 1 << 16
-"""Bytes that wait to be read before reading from the connection pauses: as many as a session has."""
 
 
 class Response(Protocol):

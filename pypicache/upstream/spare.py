@@ -5,8 +5,8 @@ fans out: at each step it wants more connections than the step before has left b
 where pages are asked for and the mirror answers, some more are opened than are in use: the next step finds
 them. Installing 184 packages from a mirror 50 ms away took 0.15 s less so (2026-11-30).
 
-They are bounded by `MOST` and by what one host may have at all; a mirror that refuses one isn't pressed for a while; and what
-nobody uses is closed as every idle connection is.
+They are bounded by `MOST`, which is also by how much a host's connections may exceed its limit while they are being made; a mirror that
+refuses one isn't pressed for a while; and what nobody uses is closed as every idle connection is.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Connector(aiohttp.TCPConnector):
         keep(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self._known: dict[tuple[str, str], _Host] = {}
+        self._ending = False
 
     async def connect(
         self,
@@ -104,7 +105,7 @@ class Connector(aiohttp.TCPConnector):
             return
         used = len(self._acquired_per_host.get(host.key, ()))
         there = used + len(self._conns.get(host.key, ())) + host.opening
-        if self._loop.time() < host.not_before:
+        if self._ending or self._loop.time() < host.not_before:
             return
         for _ in range(missing(used=max(1, used), there=there, most=self.limit_per_host)):
             host.opening += 1
@@ -115,11 +116,15 @@ class Connector(aiohttp.TCPConnector):
     async def _get(self, key: ConnectionKey, traces: list[Any]) -> aiohttp.connector.Connection | None:
         """The idle connection that was used last: what is spare lies at the other end, and closes when it isn't needed."""
         if (idle := self._conns.get(key)) is not None:
+            # Who has said something that nobody asked for (408, when its patience ends) would say it in answer to this request.
+            while idle and idle[-1][0].should_close:
+                idle.pop()[0].close()
             idle.rotate(1)  # its parent takes the first
         return await super()._get(key, traces)
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close all connections, those too that are being made."""
+        self._ending = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

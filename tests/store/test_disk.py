@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import resource
+import shutil
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -188,6 +189,32 @@ async def test_a_publish_heals_a_damaged_blob(store: DiskBlobStore, root: Path) 
         file.write(b"X")
     await publish(store)
     assert place(root).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("gone", ["", "shard", "blobs", "dangling"])
+async def test_directories_that_somebody_has_removed(
+    store: DiskBlobStore, root: Path, gone: str, small: bool
+) -> None:
+    """Those below the blobs' are made again. Without theirs, or with a link in the place of one, a file can't be kept, and that is said."""
+    await publish(store)
+    match gone:
+        case "shard":
+            shutil.rmtree(place(root).parent.parent)
+        case "blobs":
+            shutil.rmtree(root / "blobs")
+        case "dangling":
+            shutil.rmtree(place(root).parent.parent)
+            make_link(place(root).parent.parent, root / "nowhere")
+    spool = await store.spool("again", len(DATA), small=small)
+    await spool.write(0, [DATA])
+    if gone in {"", "shard"}:
+        (await store.publish(spool, SHA256)).close()
+        assert place(root).read_bytes() == DATA
+    else:
+        with pytest.raises(StoreError):
+            await store.publish(spool, SHA256)
+        await spool.discard()
 
 
 async def test_the_quarantine_is_bounded(store: DiskBlobStore, root: Path) -> None:

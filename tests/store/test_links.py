@@ -265,3 +265,12 @@ async def test_what_waits_is_written_before_the_end(root: Path) -> None:
         putting = links.put_behind(RECORD)
     await putting
     assert len(files(root)) == 1
+
+
+async def test_where_others_look_for_records_none_is_put_off(root: Path) -> None:
+    async with LinkStore(root, shared=True) as links:
+        putting = links.put_behind(RECORD)
+        await asyncio.sleep(0)
+        assert links._writes._timer is None
+        await putting
+        assert len(files(root)) == 1

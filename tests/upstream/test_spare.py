@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import aiohttp
@@ -131,3 +132,46 @@ async def test_the_connection_that_was_used_last_is_used_again(server: RawServer
             if not number:
                 await until_so(lambda: server.connections == 1 + FAN)
     assert server.used == 1
+
+
+async def test_what_an_idle_connection_says_is_no_answer() -> None:
+    """A server may say that its patience with a connection is over, or anything else, before it was asked."""
+    lines: list[asyncio.StreamWriter] = []
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345"
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(writer)
+        if len(lines) > 1:
+            writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(good)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+    connector = Connector(limit_per_host=20)
+    async with server, session_of(connector) as session:
+        await ask(session, url)
+        await until_so(lambda: len(lines) == 1 + FAN and not connector._tasks)
+        for _ in range(3):
+            answer = await connector.exchange(url, {}, read_timeout=5.0)
+            assert answer is not None
+            assert (answer.status, await answer.content.read()) == (200, b"12345")
+        (key,) = connector._conns
+        good_one = await connector._get(key, [])
+        assert good_one is not None
+        assert await connector.exchange(url, {}, read_timeout=5.0) is None
+        good_one.release()
+        for writer in lines:
+            writer.transport.abort()
+
+
+async def test_nothing_is_opened_after_the_end(server: RawServer) -> None:
+    server.on("/x", reply(b"12345"))
+    connector = Connector(limit_per_host=20)
+    async with session_of(connector) as session:
+        await ask(session, f"{server.url}/x", page=False)
+    connector.fan_out(f"{server.url}/x")
+    await asyncio.sleep(0)
+    assert not connector._tasks
+    assert server.connections == 1
