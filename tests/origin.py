@@ -56,6 +56,7 @@ from tests.origin_pages import Entry, Page
 from tests.origin_reply import Gate, Reply
 from tests.origin_site import Script, Site
 from tests.origin_wire import Connection, Request
+from tests.waiting import end_connections, turns
 
 __all__ = [
     "Action",
@@ -244,19 +245,13 @@ class Origin(Site, RequestLog):
             self._server.close()
             self._server = None
         if drop:
-            await _turns()  # who has just been accepted is there then
+            await turns()  # who has just been accepted is there then
             await self._drop()
-            await _turns()  # and their connections have ended
+            await end_connections(self.port)
 
     async def _drop(self) -> None:
         for connection in list(self._open):
             await connection.drop()
-
-
-async def _turns(count: int = 5) -> None:
-    """Let the event loop do what it is about to do."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 class BlackHole:

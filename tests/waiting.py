@@ -21,3 +21,20 @@ async def until_so(what: Callable[[], object], seconds: float = 30.0) -> None:
     while not what():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
+
+
+async def turns(count: int = 5) -> None:
+    """Let the event loop do what it is about to do."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def end_connections(port: int) -> None:
+    """End what the server at that port has accepted, handshakes under way included: asyncio, at its own end, leaves those as they are."""
+    await turns()  # who has just been accepted is there then
+    transports: dict[int, asyncio.Transport] = getattr(asyncio.get_running_loop(), "_transports", {})
+    for transport in list(transports.values()):
+        name = transport.get_extra_info("sockname")
+        if isinstance(name, tuple) and name[1] == port:
+            transport.abort()
+    await turns()

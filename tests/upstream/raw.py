@@ -16,6 +16,8 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Literal, Self
 
+from tests.waiting import end_connections, turns
+
 PRIME = "/prime"
 """Where a client asks for nothing but a connection: it isn't counted as asked, and has an empty answer."""
 
@@ -79,11 +81,11 @@ class RawServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
-        await _turns()  # who has just been accepted begins
+        await turns()  # who has just been accepted begins
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await _turns()  # their connections end
+        await end_connections(self.port)
 
     @property
     def url(self) -> str:
@@ -144,9 +146,3 @@ class RawServer:
             writer.close()
             await writer.wait_closed()
         return answer.then == "keep"
-
-
-async def _turns(count: int = 5) -> None:
-    """Let the event loop do what it is about to do."""
-    for _ in range(count):
-        await asyncio.sleep(0)
