@@ -56,7 +56,7 @@ from tests.origin_pages import Entry, Page
 from tests.origin_reply import Gate, Reply
 from tests.origin_site import Script, Site
 from tests.origin_wire import Connection, Request
-from tests.waiting import end_connections, turns
+from tests.waiting import end_connections, stop_accepting
 
 __all__ = [
     "Action",
@@ -242,10 +242,9 @@ class Origin(Site, RequestLog):
 
     async def _close(self, *, drop: bool) -> None:
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            server, self._server = self._server, None
+            await stop_accepting(server)
         if drop:
-            await turns()  # who has just been accepted is there then
             await self._drop()
             await end_connections(self.port)
 

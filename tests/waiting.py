@@ -29,6 +29,16 @@ async def turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Close the server, after whoever has just been accepted is there: asyncio fails over those that it accepted before, and leaves them open."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, asyncio.SelectorEventLoop):
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+    await turns()
+    server.close()
+
+
 async def end_connections(port: int) -> None:
     """End what the server at that port has accepted, handshakes under way included: asyncio, at its own end, leaves those as they are."""
     await turns()  # who has just been accepted is there then

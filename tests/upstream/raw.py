@@ -16,7 +16,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Literal, Self
 
-from tests.waiting import end_connections, turns
+from tests.waiting import end_connections, stop_accepting
 
 PRIME = "/prime"
 """Where a client asks for nothing but a connection: it isn't counted as asked, and has an empty answer."""
@@ -80,8 +80,7 @@ class RawServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
-        await turns()  # who has just been accepted begins
+        await stop_accepting(self._server)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
