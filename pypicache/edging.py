@@ -21,6 +21,7 @@ from pypicache.layering import add_layered
 from pypicache.overview import Overview
 from pypicache.web.about import About
 from pypicache.web.app import Edge
+from pypicache.web.following import Following
 from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.web.look import Look
@@ -90,5 +91,11 @@ def edge_of(config: schema.Config, wired: Mapping[str, Wired], parts: Parts) -> 
         ),
         accel=config.server.accel is not None,
         own_name=shared.own_name,
-        ahead=(shared.ahead, frozenset(n for n, s in config.indexes.items() if s.prefetch_dependencies)),
+        following=Following(
+            shared.ahead,
+            dependencies={name for name, index in config.indexes.items() if index.prefetch_dependencies},
+            wheels={name for name, index in config.indexes.items() if index.prefetch_wheels},
+            trusted=config.server.trusted_proxies,
+            disk=parts.senders,
+        ),
     )

@@ -34,6 +34,7 @@ FLAGS = {
     "offline": "Never ask a mirror.",
     "synthesize_metadata": "Make metadata files for wheels whose mirror offers none.",
     "prefetch_dependencies": "Fetch the pages of what a wheel requires ahead.",
+    "prefetch_wheels": "Fetch all wheels that a client has looked at once it downloads one.",
 }
 """Settings that are true or false, and what is done when they are true."""
 

@@ -45,6 +45,7 @@ DEFAULTS: Mapping[str, Scalar] = {
     "offline": False,
     "synthesize_metadata": True,
     "prefetch_dependencies": True,
+    "prefetch_wheels": True,
 }
 """What a setting is as if it had never been set, as it stands in a file."""
 

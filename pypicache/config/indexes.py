@@ -121,6 +121,7 @@ def _index(key: Value, value: Value, edges: list[_Edge]) -> Index:
         offline=section.take("offline", flag, default.offline),
         synthesize_metadata=section.take("synthesize_metadata", flag, default.synthesize_metadata),
         prefetch_dependencies=section.take("prefetch_dependencies", flag, default.prefetch_dependencies),
+        prefetch_wheels=section.take("prefetch_wheels", flag, default.prefetch_wheels),
         auth=section.take("auth", optional(one_of("none")), None),
     )
     section.finish()

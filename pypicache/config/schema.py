@@ -226,6 +226,8 @@ class Index:
     """Whether sidecars are made for wheels whose mirror offers none."""
     prefetch_dependencies: bool = True
     """Whether the pages of what a wheel requires, and the metadata on them, are asked for when its metadata are served."""
+    prefetch_wheels: bool = True
+    """Whether a client that comes for a wheel has the others fetched whose metadata it was given."""
     auth: Literal["none"] | None = None
     """`none` opens this index to everyone, whatever `auth` says; None: as `auth` says."""
 

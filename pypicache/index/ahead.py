@@ -6,7 +6,7 @@ resolver finds the answer there or on its way. Where a page leaves little to gue
 that the resolver will look at there are fetched too, and it goes on with what they require. So the whole
 chain is ahead of a resolver by a round trip at each step, and of pip, which asks for one page after the other, by all of them.
 
-It is polite: a mirror is asked for nothing twice, for no page that nobody requires, and for no wheel at all. It is bounded:
+It is polite: a mirror is asked for nothing twice, for no page that nobody requires, and for no wheel (that is `together`). It is bounded:
 a sidecar and a project count once in ten minutes, a chain has `DEPTH` steps, so many things are asked for at once, and what is too much
 is left to the client. Failures are nobody's: the client that comes for it is told.
 """
@@ -28,6 +28,7 @@ from pypicache.index.locate import SIDECAR
 from pypicache.index.lru import ByteLRU
 from pypicache.index.serving import Serving
 from pypicache.index.tasks import Tasks
+from pypicache.index.together import Together
 from pypicache.offload import Offload
 from pypicache.rules.likely import likely
 from pypicache.simple.links import decode_path
@@ -70,6 +71,8 @@ class Ahead:
         self._sidecars = asyncio.Semaphore(AT_ONCE)
         self._seen: ByteLRU[tuple[str, str], float] = ByteLRU(SEEN)
         self._asked: set[tuple[str, ProjectName]] = set()
+        self.wheels = Together(clock=clock, tasks=self._tasks)
+        """The wheels, of which nothing is fetched before a client comes for one."""
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()

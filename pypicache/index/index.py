@@ -163,7 +163,11 @@ class Index:
             if (its := self._record(wheel, project)) is not None:
                 records.append(its)
             project, origin, located = await self._locator.locate(wheel, records, project=project)
-            return await self._open_sidecar(path, project, origin, located, record)
+            opened = await self._open_sidecar(path, project, origin, located, record)
+            sha256 = located.file.sha256 or (None if its is None else its.sha256)
+            if sha256 is None or self._library.glance(sha256) is None:
+                opened = dataclasses.replace(opened, wheel=located.file)
+            return opened
         project, origin, located = await self._locator.locate(path, records, project=project)
         return await self._open(path, project, origin, located, record, sidecar=False)
 

@@ -6,6 +6,7 @@ It knows nothing of what it holds: the caller says what a value weighs.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -51,6 +52,14 @@ class ByteLRU(Generic[K, V]):
         if key in self._held:
             del self._held[key]
             self.weight -= self._weights.pop(key)
+
+    def take(self, wanted: Callable[[K], bool]) -> list[V]:
+        """The values whose keys are wanted, which are forgotten; in the order of their use. All keys are looked at."""
+        keys = [key for key in self._weights if wanted(key)]
+        found = [self._held[key] for key in keys]
+        for key in keys:
+            self.drop(key)
+        return found
 
     def clear(self) -> None:
         """Forget everything."""

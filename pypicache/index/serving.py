@@ -29,6 +29,8 @@ class Opened:
     collapsed: bool
     immutable: bool
     """Whether the page names its bytes by a digest, so that a client may keep it for ever."""
+    wheel: File | None = None
+    """The wheel whose metadata it is, as the page lists it, if that isn't stored."""
 
 
 class Serving(Protocol):

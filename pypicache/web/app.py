@@ -7,7 +7,7 @@ Expect header asks for nothing that would be done (RFC 9110 section 10.1.1), and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 
 import msgspec
@@ -15,7 +15,6 @@ from aiohttp import hdrs, web
 
 from pypicache import hops
 from pypicache.errors import BadRequest, UpstreamError
-from pypicache.index.ahead import Ahead
 from pypicache.index.explain import Explains
 from pypicache.index.lru import ByteLRU
 from pypicache.index.oldlinks import FindsOldLinks, LoneFile
@@ -28,6 +27,7 @@ from pypicache.web.about import About
 from pypicache.web.devpi import Devpi
 from pypicache.web.errors import RETRY_AFTER, UNKEPT, plain, response_to
 from pypicache.web.files import Files
+from pypicache.web.following import Following
 from pypicache.web.gate import Gate
 from pypicache.web.headers import VARY, joined
 from pypicache.web.legacy import LegacyPages
@@ -72,7 +72,7 @@ class Edge:
         site: Site,
         own_name: str,
         accel: bool = False,
-        ahead: tuple[Ahead, Collection[str]] | None = None,
+        following: Following | None = None,
     ) -> None:
         self._own_name = own_name
         self._gate = gate
@@ -88,7 +88,7 @@ class Edge:
         self._lists = lists
         self._about = about
         self._site = site
-        self._files = Files(indexes=indexes, disk=disk, accel=accel, ahead=ahead)
+        self._files = Files(indexes=indexes, disk=disk, accel=accel, following=following)
         self._routes: ByteLRU[str, places.Route] = ByteLRU(ROUTES)
         self.repeats = Repeats(clock=clock)
         """What of its answers can be given again; it goes with the edge."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from aiohttp import hdrs, web
 
-from pypicache.index.ahead import Ahead
 from pypicache.index.catalog import ANSWER_WITHIN
 from pypicache.index.content import Content
 from pypicache.index.entry import Outcome
@@ -23,6 +21,7 @@ from pypicache.rules.conditional import not_modified
 from pypicache.simple.negotiate import negotiate_coding
 from pypicache.web import accel
 from pypicache.web.errors import plain
+from pypicache.web.following import Following
 from pypicache.web.headers import IMMUTABLE, REVALIDATE, cache_status, joined
 from pypicache.web.request import Repeatable, Request, note_mirror
 from pypicache.web.sender import read_small, send
@@ -39,9 +38,6 @@ SMALL = 256 << 10
 WORTH_GZIP = 1 << 10
 """Bytes from which on a sidecar is compressed for clients that accept it."""
 
-WORTH_READING = 256 << 10
-"""Bytes up to which a sidecar is looked at for what it requires."""
-
 PACKED = 4 << 20
 """Bytes of compressed sidecars held in memory."""
 
@@ -50,7 +46,7 @@ HELD = 16 << 20
 
 
 class Files:
-    """Answers requests for files. `ahead` is what fetches pages ahead, with the indexes where that is wanted."""
+    """Answers requests for files. `following` fetches ahead what clients will want next."""
 
     def __init__(
         self,
@@ -58,11 +54,11 @@ class Files:
         indexes: Mapping[str, Serving],
         disk: Executor,
         accel: bool = False,
-        ahead: tuple[Ahead, Collection[str]] | None = None,
+        following: Following | None = None,
     ) -> None:
         self._indexes = indexes
         self._disk = disk
-        self._ahead = ahead
+        self._following = following
         self._accel = accel
         self._packed_sidecars: ByteLRU[str, bytes] = ByteLRU(PACKED)
         self._held: ByteLRU[str, Rendering] = ByteLRU(HELD)
@@ -96,9 +92,11 @@ class Files:
         try:
             if path[-1].endswith(SIDECAR):
                 answer = metadata = await self._sidecar(request, opened)
-                if not isinstance(index, LoneFile):
-                    await self._look_ahead(index, opened, metadata)
+                if self._following is not None and not isinstance(index, LoneFile):
+                    await self._following.metadata(request, index, path, opened, metadata)
             else:
+                if self._following is not None and not isinstance(index, LoneFile):
+                    self._following.file(request, index, path)
                 answer = await self._body(request, opened)
         except ConnectionError:
             raise
@@ -175,21 +173,6 @@ class Files:
             body = bytes(answer.body)
             self._held.put(key, Rendering(body, etag, ""), len(body))
         request.repeatable = Repeatable(lease, (self._held, key), None)
-
-    async def _look_ahead(self, index: Serving, opened: Opened, answer: web.Response) -> None:
-        """Have the pages asked for that the client will want next. What was read for the answer isn't read again."""
-        sha256, size = opened.content.sha256, opened.content.size
-        if self._ahead is None or sha256 is None or size is None or size > WORTH_READING:
-            return
-        ahead, where = self._ahead
-        if index.name not in where or not ahead.due(index.name, sha256):
-            return
-        metadata = bytes(answer.body) if isinstance(answer.body, bytes | bytearray) else b""
-        if not metadata:  # the client has it already
-            metadata = bytes(await read_small(opened.content, 0, size, self._disk))
-        elif "Content-Encoding" in answer.headers:
-            metadata = gzip.decompress(metadata)
-        ahead.fetch(index, metadata)
 
     async def _packed(self, opened: Opened, size: int, coding: str) -> bytes:
         """The sidecar in that coding, made once."""

@@ -77,7 +77,7 @@ def record_of(
         subject=subject,
         method=request.method,
         path=request.rel_url.raw_path,
-        client=_client(request, trusted) if trusted else request.remote or "",
+        client=client_of(request, trusted),
         status=response.status,
         sent=sent(request, response),
         seconds=seconds,
@@ -87,8 +87,9 @@ def record_of(
     )
 
 
-def _client(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
-    if not request.headers:  # what couldn't be parsed has none: aiohttp gives it a plain dict
+def client_of(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    """The client's address; the `trusted` proxies are believed when they say whose request it is. Empty where there is none."""
+    if not trusted or not request.headers:  # what couldn't be parsed has none: aiohttp gives it a plain dict
         return request.remote or ""
     return client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), trusted)
 

@@ -332,6 +332,7 @@ SETTINGS = {
     "indexes.*.web_url": "indexes: {a: {mirrors: [tuna], web_url: 'https://a.example/?q={name}'}}",
     "indexes.*.synthesize_metadata": "indexes: {a: {mirrors: [tuna], synthesize_metadata: false}}",
     "indexes.*.prefetch_dependencies": "indexes: {a: {mirrors: [tuna], prefetch_dependencies: false}}",
+    "indexes.*.prefetch_wheels": "indexes: {a: {mirrors: [tuna], prefetch_wheels: false}}",
     "indexes.*.mirrors.*.proxy": "mirrors: [{url: tuna, proxy: 'socks5h://p.example:1080'}]",
     "indexes.*.mirrors.*.netrc": "mirrors: [{url: tuna, netrc: true}]",
     "indexes.*.mirrors.*.connections": "mirrors: [{url: tuna, connections: 1}]",
