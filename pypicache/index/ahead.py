@@ -6,6 +6,9 @@ resolver finds the answer there or on its way. Where a page leaves little to gue
 that the resolver will look at there are fetched too, and it goes on with what they require. So the whole
 chain is ahead of a resolver by a round trip at each step, and of pip, which asks for one page after the other, by all of them.
 
+A client that asks for many things at once (uv, for fifty) has nobody ahead of it: while more than `CROWD` sidecars are being asked for, nothing is
+fetched ahead, which would cost what clients need.
+
 It is polite: a mirror is asked for nothing twice, for no page that nobody requires, and for no wheel (that is `together`). It is bounded:
 a sidecar and a project count once in ten minutes, a chain has `DEPTH` steps, so many things are asked for at once, and what is too much
 is left to the client. Failures are nobody's: the client that comes for it is told.
@@ -16,7 +19,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import TracebackType
 from typing import Self
@@ -47,6 +51,9 @@ WAITING = 256
 DEPTH = 8
 """Steps from what a client asked for; real applications have five or six."""
 
+CROWD = 6
+"""Sidecars that clients wait for, beyond which whoever asks is no slower than what is fetched ahead."""
+
 SPECIFIERS = "packaging.specifiers"
 """What `likely` needs and takes 20 ms to import: neither a start waits for it, nor the loop."""
 
@@ -71,6 +78,7 @@ class Ahead:
         self._sidecars = asyncio.Semaphore(AT_ONCE)
         self._seen: ByteLRU[tuple[str, str], float] = ByteLRU(SEEN)
         self._asked: set[tuple[str, ProjectName]] = set()
+        self._awaited = 0
         self.wheels = Together(clock=clock, tasks=self._tasks)
         """The wheels, of which nothing is fetched before a client comes for one."""
 
@@ -91,8 +99,19 @@ class Ahead:
         self._seen.put((index, name), self._clock(), 1)
         return True
 
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """A client waits for a sidecar, or is being sent one."""
+        self._awaited += 1
+        try:
+            yield
+        finally:
+            self._awaited -= 1
+
     def fetch(self, index: Serving, metadata: bytes, *, depth: int = DEPTH) -> None:
-        """Have what the core metadata require asked for, in the order in which it stands there."""
+        """Have what the core metadata require asked for, in the order in which it stands there; not in a crowd."""
+        if self._awaited > CROWD:
+            return
         for project, specifier in requires(metadata).items():
             key = index.name, project
             if key in self._asked or len(self._asked) >= WAITING:

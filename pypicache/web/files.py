@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from concurrent.futures import Executor
 
@@ -65,7 +66,10 @@ class Files:
 
     async def file(self, request: web.BaseRequest, name: str, path: tuple[str, ...]) -> web.StreamResponse:
         """The file of that index, or the part of it that the client asks for."""
-        return await self.of(request, self._indexes[name], path)
+        with contextlib.ExitStack() as stack:
+            if self._following is not None and path[-1].endswith(SIDECAR):
+                stack.enter_context(self._following.awaited())
+            return await self.of(request, self._indexes[name], path)
 
     async def of(
         self, request: web.BaseRequest, index: Serving | LoneFile, path: tuple[str, ...]

@@ -33,6 +33,8 @@ class Following:
         self._wheels = wheels
         self._trusted = trusted
         self._disk = disk
+        self.awaited = ahead.awaited
+        """Entered while a client waits for metadata: see `Ahead.awaited`."""
 
     async def metadata(
         self,

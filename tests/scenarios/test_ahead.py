@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+from pypicache.index.ahead import CROWD
 from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
@@ -95,6 +97,28 @@ def test_mirrors_that_hang_keep_no_client_from_its_metadata(origin: Origin, daem
     origin.wait_for(lambda: origin.in_flight >= 8)
     assert sidecar(running, top) == top.metadata
     assert running.stop() == 0
+
+
+def test_in_a_crowd_nobody_is_ahead(origin: Origin, daemon: Make) -> None:
+    """Who asks for many things at once is as quick; when the crowd has gone, the next one's are fetched as ever."""
+    crowd = [wheel(f"waits{number}", "1.0") for number in range(CROWD)]
+    tops = [wheel(f"top{number}", "1.0", requires=[f"one{number}"]) for number in range(2)]
+    for item in (*crowd, *tops, wheel("one0", "1.0"), wheel("one1", "1.0")):
+        origin.add(item)
+    running = daemon(config_for(origin))
+    origin.script(
+        lambda request: request.path.endswith(".metadata") and "waits" in request.path, Hang(), repeat=True
+    )
+    with ThreadPoolExecutor(CROWD) as clients:
+        asking = [clients.submit(sidecar, running, item) for item in crowd]
+        origin.wait_for(lambda: origin.in_flight == CROWD)
+        assert sidecar(running, tops[0]) == tops[0].metadata
+        origin.release()
+        assert [each.result() for each in asking] == [item.metadata for item in crowd]
+    assert sidecar(running, tops[1]) == tops[1].metadata
+    origin.wait_for(lambda: pages_of(origin, "one1") == 1)
+    assert running.stop() == 0
+    assert pages_of(origin, "one0") == 0
 
 
 def test_it_can_be_switched_off(origin: Origin, daemon: Make) -> None:
