@@ -34,6 +34,7 @@ from pypicache.web.legacy import LegacyPages
 from pypicache.web.lists import ListPages
 from pypicache.web.pages import Pages
 from pypicache.web.record import BROKEN
+from pypicache.web.rehearsal import rehearse, worth
 from pypicache.web.reload import Reload
 from pypicache.web.repeats import Repeats
 from pypicache.web.request import Request
@@ -103,14 +104,22 @@ class Edge:
         try:
             response = await self._respond(request)
             await finish(request, response)
-            if isinstance(request, Request) and request.repeatable is not None:
-                request.keep = self.repeats.keep
+            if isinstance(request, Request):
+                if request.repeatable is not None:
+                    request.keep = self.repeats.keep
+                elif worth(request, response):
+                    request.again = self._rehearse
         except ConnectionError:
             # Raised, it would be logged as a bug. What is returned instead goes nowhere: the connection has ended.
             if request.transport is not None:
                 request.transport.abort()
             return plain(BROKEN, "the connection has ended")
         return response
+
+    async def _rehearse(self, request: Request, repeats: Repeats) -> None:
+        """Make the answer once more, unless another edge has come into force."""
+        if repeats is self.repeats:
+            await rehearse(request, self._respond, repeats.keep)
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """The response, which may have been sent already. Raises ConnectionError when sending it broke."""

@@ -5,7 +5,7 @@ the whole head of its request, ready to be sent; and a connection that waits for
 the ordinary way (parsing, a task, routing, negotiation, building headers) nothing is left then, which is nine
 tenths of what a cached page costs.
 
-What comes in one turn of the event loop is answered in one go (`arrivals`), and noted in runs of the same answer to the same client.
+What comes in one turn of the event loop is answered in one go (`arrivals`), which the server does (`repeating`).
 
 It stays a shortcut. Whether an answer may be repeated is said by the handler that gave it (`Repeatable`), and how long, by
 the index (`index.lease`): it is asked each time. Everything else goes the ordinary way, on which alone answers are made:
@@ -25,19 +25,17 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Sequence
-from time import monotonic, time
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from pypicache.web.arrivals import Arrivals
-from pypicache.web.ledger import Ledger
 from pypicache.web.outlet import unsent
 from pypicache.web.pace import PACE, Watch
 from pypicache.web.punctual import Punctual
-from pypicache.web.repeats import Prepared, Repeats
+from pypicache.web.repeating import Repeating
+from pypicache.web.repeats import Prepared
 from pypicache.web.request import Request
 
 log = logging.getLogger(__name__)
@@ -47,82 +45,6 @@ LONGEST = 4096
 
 COPIED = 256 << 10
 """Bytes of a body from which on only transports that keep a reference to it, and copy nothing, are handed all of it."""
-
-
-class Repeating(web.Server):
-    """What a `Shortcut` needs of its server."""
-
-    repeats: Repeats | None = None
-    """The table of the edge in force; None: no shortcut is taken."""
-
-    ledger: Ledger
-    """Where answers are noted that are given again."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.arrivals: Arrivals[Shortcut] = Arrivals(self._answer_all)
-        super().__init__(*args, **kwargs)
-
-    def client_of(self, peer: str, forwarded: Sequence[str]) -> str:
-        """The client's address, when X-Forwarded-For says that."""
-        raise NotImplementedError
-
-    def answer(self, connection: Shortcut, data: bytes) -> None:
-        """Answer a request that has an answer ready; all else goes the ordinary way.
-
-        What stands here, and in `_answer_all`, is done for every hot answer: to the last line, it is what those take.
-        """
-        repeats = self.repeats
-        if repeats is None or not connection.waits() or (prepared := repeats.find(data)) is None:
-            connection.receive(data)
-            return
-        began = monotonic()
-        now = repeats.clock()
-        parts = prepared.parts(now)
-        if parts is None:
-            repeats.drop(data)
-        elif connection.hand_over(prepared, parts, began):
-            self._note(prepared, connection.peer, now, monotonic() - began, 1)
-            return
-        connection.receive(data)
-
-    def _answer_all(self, came: Sequence[tuple[Shortcut, bytes]], began: float) -> None:
-        """The same for many, which have waited since then (monotonic).
-
-        Nothing else happens meanwhile: one look at the clock does for all, and an answer that holds for one of them holds for
-        the next who asks for it.
-        """
-        repeats = Repeats(clock=time) if self.repeats is None else self.repeats
-        now, find = repeats.clock(), repeats.find
-        latest: Prepared | None = None
-        parts: tuple[bytes, bytes] | None = None
-        peer, count = "", 0
-        for connection, data in came:
-            try:
-                if not connection.waits() or (prepared := find(data)) is None:
-                    connection.receive(data)
-                    continue
-                if prepared is not latest or connection.peer != peer:
-                    if latest is not None:
-                        self._note(latest, peer, now, monotonic() - began, count)
-                    latest, peer, count = prepared, connection.peer, 0
-                    parts = prepared.parts(now)
-                if parts is None:
-                    repeats.drop(data)
-                elif connection.hand_over(prepared, parts, began):
-                    count += 1
-                    continue
-                connection.receive(data)
-            except Exception as error:  # noqa: BLE001 - what befalls one of them isn't the others' affair
-                connection.fail(error)
-        if latest is not None:
-            self._note(latest, peer, now, monotonic() - began, count)
-
-    def _note(self, prepared: Prepared, peer: str, now: float, seconds: float, times: int) -> None:
-        """It was given so often to a client there, and each time took so long."""
-        if times:
-            prepared.times += times
-            client = self.client_of(peer, prepared.forwarded) if prepared.forwarded else peer
-            self.ledger.note(prepared.record, client, now, seconds, times)
 
 
 class Shortcut(Punctual):
@@ -249,10 +171,13 @@ class Shortcut(Punctual):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send what the handler left to send; keep the answer, if it can be given again."""
+        """Send what the handler left to send; keep the answer, if it can be given again, or have one made that can."""
         finished = await super().finish_response(request, resp, start_time)
-        if isinstance(request, Request) and request.keep is not None and not finished[1]:
-            request.keep(request, resp)
+        if isinstance(request, Request) and not finished[1]:
+            if request.keep is not None:
+                request.keep(request, resp)
+            elif request.again is not None:
+                self._server.quiet.add(partial(self._server.rehearse, request))
         return finished
 
     # Clients that are slow to take what they were handed: it waits in the transport, nobody waits for it.

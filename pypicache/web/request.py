@@ -6,10 +6,12 @@ It also puts the `Server` header on its response, whoever makes that, and its ow
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
+from aiohttp.http_parser import RawRequestMessage
 
 from pypicache.events import Answered
 from pypicache.index.lease import Lease
@@ -17,6 +19,9 @@ from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
 from pypicache.web.places import Route
 from pypicache.web.turn import Turn
+
+if TYPE_CHECKING:
+    from pypicache.web.repeats import Repeats
 
 NAME = "pypicache"
 """What the Server header says: no versions, which only help who looks for holes (RFC 9110 section 10.2.4)."""
@@ -52,6 +57,9 @@ class Request(web.BaseRequest):
     sent: int | None = None
     """Bytes of the body that went out past aiohttp's writer; None when all of them go through it."""
 
+    parsed: RawRequestMessage
+    """What it was made of; set by the server."""
+
     turn: Turn
     """What its connection shares with all others of the server; set by that."""
 
@@ -66,6 +74,12 @@ class Request(web.BaseRequest):
 
     keep: Callable[[Request, web.StreamResponse], None] | None = None
     """What keeps its answer then, once it has gone out."""
+
+    again: Callable[[Request, Repeats], Awaitable[None]] | None = None
+    """What makes its answer once more, for the table that is in force then: worth doing when it is quiet."""
+
+    rehearsed = False
+    """Whether it is one that nobody has made: see `rehearsal`."""
 
     record: Answered | None = None
     """What became of it, once that is known."""

@@ -23,12 +23,13 @@ from pypicache.errors import one_line
 from pypicache.events import Taker
 from pypicache.web.address import Network, client_address
 from pypicache.web.errors import plain, response_to
-from pypicache.web.hot import Repeating, Shortcut
+from pypicache.web.hot import Shortcut
 from pypicache.web.ids import Ids
 from pypicache.web.ledger import Ledger
 from pypicache.web.limits import Admission, Limits, admit
 from pypicache.web.punctual import HASTE
 from pypicache.web.record import BROKEN, Recorder
+from pypicache.web.repeating import Repeating
 from pypicache.web.request import Request
 from pypicache.web.sparing import Sparing
 from pypicache.web.turn import Turn
@@ -218,6 +219,7 @@ class Server(Repeating):
         aiohttp would wait that long once more, for handlers that don't notice.
         """
         self.arrivals.settle()
+        await self.quiet.end()
         breaking = None if timeout is None else self._loop.call_later(timeout, self.break_off)
         try:
             await super().shutdown(timeout)
@@ -251,6 +253,7 @@ class Server(Repeating):
         if crowded:
             message = message._replace(should_close=True)
         request = Request(message, payload, protocol, writer, task, self._loop)
+        request.parsed = message
         request.name = self.ids.of(message.headers.get("X-Request-Id"))
         request.began = time.perf_counter()
         request.refusal = refusal

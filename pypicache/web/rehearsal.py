@@ -1,0 +1,102 @@
+"""The answer to a request that has just been answered with a mirror's help, made once more when it is quiet.
+
+The second time it comes out of the cache, and can be kept for whoever asks in the same words (`repeats`): so the next client
+takes the shortcut, where it would have been the one for whom the answer is made ready. What makes it is the ordinary way, for
+nobody: a copy of the request has no connection and a writer that goes nowhere. An answer that would be streamed isn't rehearsed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.streams import EMPTY_PAYLOAD
+
+from pypicache.web.places import FilePath, ProjectPage
+from pypicache.web.record import record_of
+from pypicache.web.request import Request
+
+LARGEST = 256 << 10
+"""Bytes of an answer that is still made in one piece (`files.SMALL`, `pages.PIECE`)."""
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def worth(request: Request, response: web.StreamResponse) -> bool:
+    """Whether the next one who asks will get the answer from the cache, and this one didn't."""
+    return (
+        response.status == 200  # noqa: PLR2004 - OK
+        and request.repeatable is None
+        and request.head is not None
+        and request.method == hdrs.METH_GET
+        and not request.guarded
+        and isinstance(request.place, ProjectPage | FilePath)
+        and (response.content_length or 0) <= LARGEST
+        and response.headers.get("Cache-Status") != "pypicache; hit"
+    )
+
+
+async def rehearse(
+    request: Request, handler: Handler, keep: Callable[[Request, web.StreamResponse], None]
+) -> None:
+    """Have the request answered again, for nobody, and the answer kept, if it may be."""
+    writer = _Nowhere()
+    # aiohttp's request takes three addresses of its protocol, and no more.
+    nobody = cast("Any", _Nobody(request.remote))
+    loop, task = asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())
+    copy = Request(request.parsed, EMPTY_PAYLOAD, nobody, writer, task, loop)
+    copy.rehearsed = True
+    copy.head, copy.turn, copy.began = request.head, request.turn, time.perf_counter()
+    try:
+        response = await handler(copy)
+    except ConnectionError:  # it was to be streamed
+        return
+    if copy.repeatable is None or copy.guarded or not isinstance(response, web.Response):
+        return
+    writer.takes = True
+    await response.prepare(copy)
+    copy.record = record_of(copy, response, 0.0)
+    keep(copy, response)
+
+
+class _Nobody:
+    """What stands for the connection."""
+
+    ssl_context = sockname = transport = None
+
+    def __init__(self, remote: str | None) -> None:
+        self.peername = None if remote is None else (remote, 0)
+
+
+class _Nowhere(AbstractStreamWriter):
+    """A writer that writes nothing. Before it `takes`, there is nobody to write to."""
+
+    takes = False
+    length: int | None = 0
+    output_size = buffer_size = 0
+
+    async def write_headers(self, *_: object) -> None:
+        """The head, which nobody gets. Raises ConnectionResetError while it isn't to be."""
+        if not self.takes:
+            raise ConnectionResetError("nobody is there")
+
+    async def write(self, *_: object) -> None:
+        """Never."""
+        raise ConnectionResetError("nobody is there")
+
+    async def write_eof(self, *_: object) -> None:
+        """Never."""
+        raise ConnectionResetError("nobody is there")
+
+    async def drain(self) -> None:
+        """There is nothing to wait for."""
+
+    def enable_compression(self, *_: object, **__: object) -> None:
+        """Nothing is compressed here."""
+
+    def enable_chunking(self) -> None:
+        """Nothing is."""

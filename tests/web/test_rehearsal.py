@@ -1,0 +1,180 @@
+"""Answers that are made ready for the next one who asks: which, that they are the ordinary ones, and that nobody is told."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+import yaml
+
+from pypicache.config.load import load
+from pypicache.events import Again, Answered
+from pypicache.service import Service, service
+from pypicache.web.server import Server
+from tests.client import Response
+from tests.conformance.place import JSON
+from tests.daemon import config_for
+from tests.origin import Origin
+from tests.waiting import until_so
+from tests.wheels import wheel
+
+SMALL, LARGE = wheel("small", "1.0", size=100_000), wheel("large", "1.0", size=300_000)
+
+
+class Told:
+    """Counts what was answered, and how much of it without the handler."""
+
+    def __init__(self) -> None:
+        self.records: list[Answered] = []
+        self.again: list[Again] = []
+
+    def take(self, record: Answered) -> None:
+        self.records.append(record)
+
+    def take_again(self, again: Sequence[Again], prefix: str, first: int) -> None:
+        self.again += again
+
+
+class Running:
+    """A service with its server, on loopback."""
+
+    def __init__(self, behind: Service, server: Server, told: Told, port: int) -> None:
+        self.behind, self.server, self.told = behind, server, told
+        self._line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> Response:
+        self._line.request(
+            "GET", path, headers={"Accept": JSON, "Accept-Encoding": "gzip", **(headers or {})}
+        )
+        answer = self._line.getresponse()
+        return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+
+    async def ask(self, path: str, **headers: str) -> Response:
+        """The answer, in the words of an installer that keeps its connection."""
+        return await asyncio.to_thread(self.get, path, headers)
+
+    async def link(self, project: str) -> str:
+        """The path of its wheel."""
+        page = await self.ask(f"/simple/{project}/", **{"Accept-Encoding": "identity"})
+        return urljoin(f"/simple/{project}/", str(json.loads(page.body)["files"][0]["url"]))
+
+    @property
+    def ready(self) -> int:
+        """How many answers are ready."""
+        assert self.server.repeats is not None
+        return len(self.server.repeats)
+
+    def close(self) -> None:
+        self._line.close()
+
+
+@asynccontextmanager
+async def running(origin: Origin, folder: Path) -> AsyncIterator[Running]:
+    path = folder / "pypicache.yaml"
+    path.write_text(yaml.safe_dump({"cache": {"dir": str(folder / "cache")}, **config_for(origin)}))
+    async with service(load(path, {})) as behind:
+        told = Told()
+        server = Server(behind.handle, takers=[told])
+        server.repeats = behind.repeats
+        listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+        one = Running(behind, server, told, listening.sockets[0].getsockname()[1])
+        try:
+            yield one
+        finally:
+            one.close()
+            listening.close()
+            await server.shutdown(5)
+
+
+async def test_who_asks_next_takes_the_shortcut(origin: Origin, tmp_path: Path) -> None:
+    """For the page, the metadata and a small wheel; what it gets is what the ordinary way gives, and rehearsals are told to nobody."""
+    origin.add(SMALL)
+    async with running(origin, tmp_path) as one:
+        wheel_ = await one.link("small")  # in other words than below
+        await until_so(lambda: one.ready == 1)
+        asked = ["/simple/small/", f"{wheel_}.metadata", wheel_]
+        cold = [await one.ask(path) for path in asked]
+        await until_so(lambda: one.ready == 1 + len(asked))
+        ordinary = len(one.told.records)
+        assert ordinary == 1 + len(asked)
+        hot = [await one.ask(path) for path in asked]
+        one.server.ledger.settle()
+        assert len(one.told.records) == ordinary, "the handler was asked"
+        assert [each.record.path for each in one.told.again] == asked
+        assert {each.record.outcome for each in one.told.again} == {"hit"}
+        assert [each.record.sent for each in one.told.again] == [len(answer.body) for answer in hot]
+        assert not any(each.record.mirror for each in one.told.again)
+        for before, after, path in zip(cold, hot, asked, strict=True):
+            plainly = await one.ask(path, **{"X-Request-Id": "this-is-never-kept"})
+            assert (
+                (after.status, after.body) == (before.status, before.body) == (plainly.status, plainly.body)
+            )
+            assert after.headers["cache-status"] == plainly.headers["cache-status"] == "pypicache; hit"
+            own = {"date", "age", "x-request-id"}
+            assert {k: v for k, v in after.headers.items() if k not in own} == {
+                k: v for k, v in plainly.headers.items() if k not in own
+            }
+
+
+async def test_no_mirror_is_asked_and_nothing_is_fetched_for_it(origin: Origin, tmp_path: Path) -> None:
+    """Not even by what sees which wheels a client looks at."""
+    for item in (SMALL, LARGE):
+        origin.add(item)
+    async with running(origin, tmp_path) as one:
+        links = [await one.link("small"), await one.link("large")]
+        for link in links:
+            await one.ask(f"{link}.metadata")
+        await until_so(lambda: one.ready == 4)
+        assert not [each for each in origin.requests if each.path.endswith(".whl")]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/simple/absent/", {}),
+        ("/simple/small/", {"X-Request-Id": "of-my-own"}),
+        ("/simple/small/", {"Connection": "close"}),
+        ("/-/ready", {}),
+    ],
+)
+async def test_what_is_never_kept_is_not_rehearsed(
+    origin: Origin, tmp_path: Path, path: str, headers: dict[str, str]
+) -> None:
+    origin.add(SMALL)
+    async with running(origin, tmp_path) as one:
+        await one.ask(path, **headers)
+        await until_so(lambda: one.server.quiet.idle)
+        assert one.ready == 0
+
+
+async def test_what_is_streamed_is_left_to_who_asks(origin: Origin, tmp_path: Path) -> None:
+    """A wheel that is sent from its file: no byte of it is read before."""
+    origin.add(LARGE)
+    async with running(origin, tmp_path) as one:
+        link = await one.link("large")
+        await until_so(lambda: one.ready == 1)
+        assert (await one.ask(link)).body == LARGE.data
+        assert one.server.quiet.idle
+        assert (await one.ask(link)).body == LARGE.data
+        assert one.ready == 1
+
+
+async def test_what_was_to_be_rehearsed_for_an_edge_that_has_gone_is_not(
+    origin: Origin, tmp_path: Path
+) -> None:
+    origin.add(SMALL)
+    async with running(origin, tmp_path) as one:
+        before = one.server.repeats
+        await one.ask("/simple/small/")
+        assert not one.server.quiet.idle
+        await one.behind.reload(one.behind.config)
+        one.server.repeats = one.behind.repeats
+        await until_so(lambda: one.server.quiet.idle)
+        assert before is not None
+        assert len(before) == one.ready == 0
