@@ -76,6 +76,7 @@ class Index:
         self._locator = Locator(index=name, catalog=catalog, offload=offload, remember=self._notes.keep)
         leases = LinkLeases(notes=self._notes, locator=self._locator, facts=facts, library=library)
         self.link_lease = leases.of
+        self.stored = library.stored
         self.denial = catalog.leases.of_denial
 
     async def __aenter__(self) -> Self:

@@ -27,6 +27,7 @@ from pypicache.errors import AllUpstreamsFailed, FileNotFound, ProjectNotFound, 
 from pypicache.events import LayerSilent, Observer, Shadowed
 from pypicache.index import layered_lease
 from pypicache.index.catalog import ANSWER_WITHIN
+from pypicache.index.content import Content
 from pypicache.index.entry import Outcome, Page, Standing
 from pypicache.index.lease import Lease
 from pypicache.index.locate import SIDECAR
@@ -180,6 +181,10 @@ class LayeredIndex:
         return layered_lease.of_link(
             self.asked(project), project, lambda member: member.link_lease(path, sha256)
         )
+
+    def stored(self, sha256: str | None, size: int | None) -> Content | None:
+        """The file of that digest, whatever index it came by: they share one store. See `Serving.stored`."""
+        return next(iter(self._members.values())).stored(sha256, size)
 
     async def open_file(self, path: tuple[str, ...], project: ProjectName | None = None) -> Opened:
         """The file (or sidecar) at that path, from the layer that answers for its project. See `Serving.open_file`."""

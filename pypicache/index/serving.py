@@ -79,6 +79,10 @@ class Serving(Protocol):
         """
         ...
 
+    def stored(self, sha256: str | None, size: int | None) -> Content | None:
+        """The file of that digest and size, if it is in the cache. Nothing is judged: a lease says whether a link leads there."""
+        ...
+
     async def open_file(self, path: tuple[str, ...], project: ProjectName | None = None) -> Opened:
         """The file (or sidecar) that is linked at that path: decoded segments below `packages/`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Mapping
 from concurrent.futures import Executor
 
@@ -155,18 +156,22 @@ class Files:
         opened: Opened,
         answer: web.StreamResponse,
     ) -> None:
-        """Let the answer be given again, if it is a small one out of the cache."""
+        """Let the answer be given again, if it comes out of the cache: a small one, or all of a larger file."""
         sha256, etag = opened.content.sha256, answer.headers.get(hdrs.ETAG)
         if (
             not isinstance(request, Request)
             or request.head is None
-            or not isinstance(answer, web.Response)
             or opened.outcome is not Outcome.HIT
             or opened.collapsed
             or sha256 is None
             or etag is None
             or (lease := index.link_lease(path, sha256)) is None
         ):
+            return
+        if not isinstance(answer, web.Response):
+            if answer.status == 200 and opened.content.size == answer.content_length:  # noqa: PLR2004 - OK
+                stored = functools.partial(index.stored, sha256, opened.content.size)
+                request.repeatable = Repeatable(lease, None, None, stored)
             return
         if not answer.body:
             request.repeatable = Repeatable(lease, None, None)

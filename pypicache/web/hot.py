@@ -25,18 +25,22 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
 
+from pypicache.errors import one_line
+from pypicache.index.content import Content
 from pypicache.web.outlet import unsent
 from pypicache.web.pace import PACE, Watch
 from pypicache.web.punctual import Punctual
 from pypicache.web.repeating import Repeating
 from pypicache.web.repeats import Prepared
 from pypicache.web.request import Request
+from pypicache.web.sending import Sending, at_hand
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +60,11 @@ class Shortcut(Punctual):
         "_by_reference",
         "_descriptor",
         "_head",
+        "_late",
         "_made",
         "_number",
+        "_sending",
+        "_sent_all",
         "_server",
         "_watch",
         "peer",
@@ -77,6 +84,10 @@ class Shortcut(Punctual):
         self._head: bytes | None = None
         self._number = self._made = 0
         self._watch = contextlib.ExitStack()
+        self._sending: Sending | None = None
+        self._late = b""
+        self._sent_all = asyncio.Event()
+        self._sent_all.set()
         plain = transport.get_extra_info("sslcontext") is None
         sock = transport.get_extra_info("socket")
         self._descriptor = sock.fileno() if plain and sock is not None else -1
@@ -88,6 +99,10 @@ class Shortcut(Punctual):
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection has ended."""
         self._watch.close()
+        if self._sending is not None:
+            self._sending.close()
+            self._sending = None
+            self._sent_all.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -101,6 +116,8 @@ class Shortcut(Punctual):
 
     def _process_keepalive(self) -> None:
         self._arrivals.settle()  # who has just said something isn't idle
+        if self._sending is not None:  # neither is who is being sent something
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         super()._process_keepalive()
 
     def waits(self) -> bool:
@@ -110,7 +127,12 @@ class Shortcut(Punctual):
             (not self._request_count if waiter is None else not waiter.done())
             and self._at_boundary
             and not (
-                self._close or self._force_close or self._paused or self._buffer_paused or self._deadline
+                self._close
+                or self._force_close
+                or self._paused
+                or self._buffer_paused
+                or self._deadline
+                or self._sending
             )
         )
 
@@ -119,6 +141,8 @@ class Shortcut(Punctual):
         transport = self.transport
         assert transport is not None
         head, body = parts
+        if prepared.stored is not None:
+            return self._send_file(prepared, prepared.stored, head, began)
         sheet = prepared.sheet
         if sheet is not None and sheet.body is body and self._descriptor >= 0:
             sent = 0
@@ -139,6 +163,65 @@ class Shortcut(Punctual):
         self._next_keepalive_close_time = began + self._keepalive_timeout
         return True
 
+    def _send_file(
+        self, prepared: Prepared, opens: Callable[[], Content | None], head: bytes, began: float
+    ) -> bool:
+        """Send that head and the stored file; False: it goes the ordinary way."""
+        transport = self.transport
+        assert transport is not None
+        sock = transport.get_extra_info("socket")
+        if self._descriptor < 0 or transport.get_write_buffer_size() or (content := opens()) is None:
+            return False
+        if not at_hand(content):
+            content.close()
+            return False
+        self._next_keepalive_close_time = began + self._keepalive_timeout
+        sending = Sending(sock, head, content, self._server.turn, partial(self._file_sent, prepared))
+        try:
+            if sending.begin():
+                return True
+        except OSError as error:
+            self._break_off(prepared, error)
+            return True
+        self._sending = sending
+        self._sent_all.clear()
+        transport.pause_reading()
+        self._watch.enter_context(Watch(sending.taken, self._cut, pace=self.pace))
+        return True
+
+    def _file_sent(self, prepared: Prepared, error: OSError | None) -> None:
+        """All of the file has gone out, or it couldn't."""
+        self._watch.close()
+        self._sending = None
+        self._sent_all.set()
+        if self.transport is None:
+            return
+        if error is not None:
+            self._break_off(prepared, error)
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self.transport.resume_reading()
+        late, self._late = self._late, b""
+        if late:
+            self.receive(late)
+        self.file_sent()
+
+    def file_sent(self) -> None:
+        """A file has gone out, to its end."""
+
+    def _break_off(self, prepared: Prepared, error: OSError) -> None:
+        """End the connection in the middle. Unless it was the client's, it is the file's fault: the ordinary way finds out."""
+        if not isinstance(error, ConnectionError):
+            log.warning("broke off %s: %s", prepared.record.path, one_line(str(error)))
+            prepared.spoil()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _cut(self) -> None:
+        log.info("cut off %s, which takes next to nothing", self.peer)
+        if self.transport is not None:
+            self.transport.abort()
+
     def fail(self, error: Exception) -> None:
         """End the connection, in which something went wrong that shouldn't have."""
         context = {"message": "a connection failed", "exception": error, "protocol": self}
@@ -148,6 +231,9 @@ class Shortcut(Punctual):
 
     def receive(self, data: bytes) -> None:
         """The ordinary way."""
+        if self._sending is not None:  # it came in the same turn
+            self._late += data
+            return
         self._watch.close()  # what is sent from here on has a watch of its own
         before = self._request_count
         super().data_received(data)
@@ -190,11 +276,9 @@ class Shortcut(Punctual):
         transport = self.transport
         untaken = self._untaken(transport)
 
-        def cut() -> None:
-            log.info("cut off %s, which takes next to nothing", self.peer)
-            transport.abort()
-
-        self._watch.enter_context(Watch(lambda: untaken - self._untaken(transport), cut, pace=self.pace))
+        self._watch.enter_context(
+            Watch(lambda: untaken - self._untaken(transport), self._cut, pace=self.pace)
+        )
 
     def resume_writing(self) -> None:
         """It has taken most of it."""
@@ -209,6 +293,7 @@ class Shortcut(Punctual):
         """End the connection, when the client has taken what it was handed."""
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(timeout):
+                await self._sent_all.wait()
                 if self.transport is not None and not self._request_in_progress:
                     await self._drain_helper()
         await super().shutdown(timeout)

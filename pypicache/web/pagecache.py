@@ -44,11 +44,12 @@ def read_in_memory(fd: int, offset: int, length: int) -> bytearray | None:
 
 async def load(fd: int, start: int, stop: int, disk: Executor) -> None:
     """Have bytes [start, stop) in memory, as far as a few of them tell. Damage is left for the reader to meet."""
-    if not _in_memory(fd, start, stop):
+    if not in_memory(fd, start, stop):
         await asyncio.get_running_loop().run_in_executor(disk, _touch, fd, start, stop)
 
 
-def _in_memory(fd: int, start: int, stop: int) -> bool:
+def in_memory(fd: int, start: int, stop: int) -> bool:
+    """Whether bytes [start, stop) are, as far as a few of them tell."""
     return all(read_in_memory(fd, at, 1) is not None for at in (*range(start, stop, PROBE), stop - 1))
 
 

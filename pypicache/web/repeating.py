@@ -16,6 +16,7 @@ from pypicache.web.ledger import Ledger
 from pypicache.web.quiet import Quiet
 from pypicache.web.repeats import Prepared, Repeats
 from pypicache.web.request import Request
+from pypicache.web.turn import Turn
 
 if TYPE_CHECKING:
     from pypicache.web.hot import Shortcut
@@ -26,6 +27,9 @@ class Repeating(web.Server):
 
     repeats: Repeats | None = None
     """The table of the edge in force; None: no shortcut is taken."""
+
+    turn: Turn
+    """What its connections share."""
 
     ledger: Ledger
     """Where answers are noted that are given again."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -47,6 +48,7 @@ class Prepared:
         "forwarded",
         "record",
         "sheet",
+        "stored",
         "times",
         "used",
     )
@@ -71,6 +73,8 @@ class Prepared:
         if repeatable.body is not None and request.method != hdrs.METH_HEAD:
             held, self._key = repeatable.body
             self._peek, self._use = held.peek, held.get
+        self.stored = None if request.method == hdrs.METH_HEAD else repeatable.stored
+        """Opens the file that is its body, if that is one; `parts` gives the head alone then."""
         self._confirmed_at = repeatable.confirmed_at
         self.record = record
         """What is told of it, but for what is another client's."""
@@ -103,6 +107,11 @@ class Prepared:
             return self._head, b""
         made = self._peek(self._key)
         return None if made is None else (self._head, made.body)
+
+    def spoil(self) -> None:
+        """It holds no longer."""
+        self._lease = replace(self._lease, until=-math.inf)
+        self._until = -math.inf
 
     def _renew(self, now: float) -> bool:
         """Say in the head what time it is: right until the second, or the page's age, changes. False: its time is over."""

@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_parser import RawRequestMessage
 
 from pypicache.events import Answered
+from pypicache.index.content import Content
 from pypicache.index.lease import Lease
 from pypicache.index.lru import ByteLRU
 from pypicache.index.rendering import Rendering
@@ -37,6 +38,8 @@ class Repeatable:
     """Where in memory its body is, as long as that is held, and under which key; None: it has none."""
     confirmed_at: float | None
     """What its Age is counted from, in seconds since the epoch; None: it has none."""
+    stored: Callable[[], Content | None] | None = None
+    """Opens the file that is its body, where that isn't in memory; it gives None when that is gone."""
 
 
 class Request(web.BaseRequest):

@@ -89,7 +89,7 @@ class Protocol(Shortcut):
     @property
     def _due(self) -> int:
         """How many requests have come and aren't answered yet."""
-        return self._request_count - self._answered
+        return self._request_count - self._answered + (self._sending is not None)
 
     def _leave(self) -> None:
         """End the connection of a client that has said all, unless it is being answered."""
@@ -110,6 +110,11 @@ class Protocol(Shortcut):
         if self._said_all and not self._due:
             self.close()
         return finished
+
+    def file_sent(self) -> None:
+        """A file has gone out by the shortcut: the last answer to a client that has said all ends the connection."""
+        if self._said_all and not self._due:
+            self.force_close()
 
     def handle_error(
         self,
@@ -143,7 +148,7 @@ class Server(Repeating):
         limits: Limits | None = None,
     ) -> None:
         self._handler = handler
-        self._turn = Turn()
+        self.turn = Turn()
         self.limits = limits or Limits()
         self._quietly = Sparing(log, logging.INFO)
         self._crowd = Sparing(log, logging.WARNING, burst=1)
@@ -257,7 +262,7 @@ class Server(Repeating):
         request.name = self.ids.of(message.headers.get("X-Request-Id"))
         request.began = time.perf_counter()
         request.refusal = refusal
-        request.turn = self._turn
+        request.turn = self.turn
         request.crowded = crowded
         if isinstance(protocol, Shortcut):
             request.head = protocol.next_head()

@@ -20,6 +20,10 @@ from tests.wheels import Wheel, wheel
 
 Make = Callable[..., Daemon]
 ITEM = wheel("hot", "1.0", size=50_000)
+LARGE = wheel("hot", "0.9", size=600_000)
+"""Too large to be held in memory: sent from its file."""
+
+either = pytest.mark.parametrize("item", [ITEM, LARGE], ids=["small", "large"])
 
 
 class Line:
@@ -47,6 +51,7 @@ class Line:
 def running(origin: Origin, daemon: Make) -> Daemon:
     """A daemon that believes pages for a second."""
     origin.add(ITEM)
+    origin.add(LARGE)
     return daemon(config_for(origin, index={"ttl": "1s", "patience": "5s"}))
 
 
@@ -82,12 +87,13 @@ def test_a_new_release_is_seen_as_soon_as_the_page_is_old(
     assert after.headers["etag"] != before.headers["etag"]
 
 
+@either
 def test_promise_10_every_byte_served_was_judged_now_also_where_it_is_hot(
-    running: Daemon, origin: Origin, line: Line
+    running: Daemon, origin: Origin, line: Line, item: Wheel
 ) -> None:
     """A file that its page has lost, or whose project has been quarantined, isn't given out of memory."""
-    path = urlsplit(running.link(ITEM)).path
-    assert line.heat(path).body == ITEM.data
+    path = urlsplit(running.link(item)).path
+    assert line.heat(path).body == item.data
     origin.project(
         "hot", extra={"project-status": {"status": "quarantined", "reason": "malware"}}, api_version="1.4"
     )
@@ -100,30 +106,32 @@ def test_promise_10_every_byte_served_was_judged_now_also_where_it_is_hot(
     assert (refused.status, "malware" in refused.text) == (403, True)
 
 
+@either
 def test_a_file_that_is_gone_from_the_disk_is_fetched_again(
-    running: Daemon, origin: Origin, line: Line
+    running: Daemon, origin: Origin, line: Line, item: Wheel
 ) -> None:
     """Within a turn of the event loop, a millisecond, the disk is looked at once: that long it's what was there."""
-    path = urlsplit(running.link(ITEM)).path
-    assert line.heat(path).body == ITEM.data
-    assert len(origin.gets(ITEM.filename)) == 1
-    blob_of(running, ITEM).unlink()
+    path = urlsplit(running.link(item)).path
+    assert line.heat(path).body == item.data
+    assert len(origin.gets(item.filename)) == 1
+    blob_of(running, item).unlink()
     again = soon(lambda: line.ask(path), lambda answer: answer.headers["cache-status"] != "pypicache; hit")
-    assert (again.status, again.body) == (200, ITEM.data)
+    assert (again.status, again.body) == (200, item.data)
     assert again.headers["cache-status"] == "pypicache; fwd=miss; stored"
-    assert len(origin.gets(ITEM.filename)) == 2
+    assert len(origin.gets(item.filename)) == 2
 
 
-def test_ranges_and_conditions_are_told_apart(running: Daemon, line: Line) -> None:
-    path = urlsplit(running.link(ITEM)).path
+@either
+def test_ranges_and_conditions_are_told_apart(running: Daemon, line: Line, item: Wheel) -> None:
+    path = urlsplit(running.link(item)).path
     whole = line.heat(path)
     for start, stop in ((0, 100), (100, 200), (0, 100)):
         part = line.heat(path, Range=f"bytes={start}-{stop - 1}")
-        assert (part.status, part.body) == (206, ITEM.data[start:stop])
+        assert (part.status, part.body) == (206, item.data[start:stop])
     unchanged = line.heat(path, **{"If-None-Match": whole.headers["etag"]})
     assert (unchanged.status, unchanged.body) == (304, b"")
-    assert line.heat(path, **{"If-None-Match": '"another"'}).body == ITEM.data
-    assert line.heat(f"{path}.metadata").body == ITEM.metadata
+    assert line.heat(path, **{"If-None-Match": '"another"'}).body == item.data
+    assert line.heat(f"{path}.metadata").body == item.metadata
 
 
 def test_a_reload_gives_other_answers_at_once(
