@@ -45,6 +45,7 @@ async def end_connections(port: int) -> None:
     transports: dict[int, asyncio.Transport] = getattr(asyncio.get_running_loop(), "_transports", {})
     for transport in list(transports.values()):
         name = transport.get_extra_info("sockname")
-        if isinstance(name, tuple) and name[1] == port:
+        ended = getattr(transport, "_loop", None) is None  # and only waits to be collected
+        if isinstance(name, tuple) and name[1] == port and not ended:
             transport.abort()
     await turns()
