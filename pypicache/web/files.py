@@ -251,6 +251,8 @@ class Files:
             response.content_length = stop - start
         elif request.version >= (1, 1):
             response.enable_chunked_encoding()
+        if isinstance(request, Request) and request.rehearsed:
+            return response  # nobody is there to whom it could be sent
         content.patience = None
         await send(request, response, content, start=start, stop=stop, disk=self._disk)
         return response

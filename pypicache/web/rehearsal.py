@@ -2,7 +2,8 @@
 
 The second time it comes out of the cache, and can be kept for whoever asks in the same words (`repeats`): so the next client
 takes the shortcut, where it would have been the one for whom the answer is made ready. What makes it is the ordinary way, for
-nobody: a copy of the request has no connection and a writer that goes nowhere. An answer that would be streamed isn't rehearsed.
+nobody: a copy of the request has no connection and a writer that goes nowhere. A file that is sent piece by piece isn't read for that; a
+page that is sent so isn't rehearsed.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from pypicache.web.places import FilePath, ProjectPage
 from pypicache.web.record import record_of
 from pypicache.web.request import Request
+from pypicache.web.sending import LARGEST
 
-LARGEST = 256 << 10
-"""Bytes of an answer that is still made in one piece (`files.SMALL`, `pages.PIECE`)."""
+LARGEST_PAGE = 256 << 10
+"""Bytes of a page that is still sent in one piece (`pages.PIECE`)."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -35,7 +37,8 @@ def worth(request: Request, response: web.StreamResponse) -> bool:
         and request.method == hdrs.METH_GET
         and not request.guarded
         and isinstance(request.place, ProjectPage | FilePath)
-        and (response.content_length or 0) <= LARGEST
+        and (response.content_length or 0)
+        <= (LARGEST_PAGE if isinstance(request.place, ProjectPage) else LARGEST)
         and response.headers.get("Cache-Status") != "pypicache; hit"
     )
 
@@ -55,10 +58,11 @@ async def rehearse(
         response = await handler(copy)
     except ConnectionError:  # it was to be streamed
         return
-    if copy.repeatable is None or copy.guarded or not isinstance(response, web.Response):
+    if copy.repeatable is None or copy.guarded:
         return
     writer.takes = True
     await response.prepare(copy)
+    writer.length = 0  # as if all of it had gone out
     copy.record = record_of(copy, response, 0.0)
     keep(copy, response)
 

@@ -93,16 +93,17 @@ async def running(origin: Origin, folder: Path) -> AsyncIterator[Running]:
 
 
 async def test_who_asks_next_takes_the_shortcut(origin: Origin, tmp_path: Path) -> None:
-    """For the page, the metadata and a small wheel; what it gets is what the ordinary way gives, and rehearsals are told to nobody."""
-    origin.add(SMALL)
+    """For the page, the metadata and wheels; what it gets is what the ordinary way gives, and rehearsals are told to nobody."""
+    for item in (SMALL, LARGE):
+        origin.add(item)
     async with running(origin, tmp_path) as one:
-        wheel_ = await one.link("small")  # in other words than below
-        await until_so(lambda: one.ready == 1)
-        asked = ["/simple/small/", f"{wheel_}.metadata", wheel_]
+        links = [await one.link(name) for name in ("small", "large")]  # in other words than below
+        await until_so(lambda: one.ready == len(links))
+        asked = ["/simple/small/", f"{links[0]}.metadata", *links]
         cold = [await one.ask(path) for path in asked]
-        await until_so(lambda: one.ready == 1 + len(asked))
+        await until_so(lambda: one.ready == len(links) + len(asked))
         ordinary = len(one.told.records)
-        assert ordinary == 1 + len(asked)
+        assert ordinary == len(links) + len(asked)
         hot = [await one.ask(path) for path in asked]
         one.server.ledger.settle()
         assert len(one.told.records) == ordinary, "the handler was asked"
@@ -151,19 +152,6 @@ async def test_what_is_never_kept_is_not_rehearsed(
         await one.ask(path, **headers)
         await until_so(lambda: one.server.quiet.idle)
         assert one.ready == 0
-
-
-async def test_what_is_streamed_is_left_to_who_asks(origin: Origin, tmp_path: Path) -> None:
-    """A wheel that is sent from its file: no byte of it is read before."""
-    origin.add(LARGE)
-    async with running(origin, tmp_path) as one:
-        link = await one.link("large")
-        await until_so(lambda: one.ready == 1)
-        assert (await one.ask(link)).body == LARGE.data
-        assert one.server.quiet.idle
-        assert one.ready == 1
-        assert (await one.ask(link)).body == LARGE.data
-        assert one.ready == 2
 
 
 async def test_what_was_to_be_rehearsed_for_an_edge_that_has_gone_is_not(
