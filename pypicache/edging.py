@@ -52,6 +52,7 @@ def edge_of(config: schema.Config, wired: Mapping[str, Wired], parts: Parts) -> 
     leaves = {name: index.old_links for name, index in wired.items()}
     old_links: dict[str, FindsOldLinks] = {**leaves}
     add_layered(config.indexes, indexes, legacy, explains, origins, old_links, leaves, shared.observer)
+    shared.ahead.wheels.forget()
     who = admission(config, parts.lasting, parts.editor)
     lists = {name: index.lists for name, index in wired.items()}
     return Edge(

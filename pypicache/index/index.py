@@ -166,7 +166,7 @@ class Index:
             project, origin, located = await self._locator.locate(wheel, records, project=project)
             opened = await self._open_sidecar(path, project, origin, located, record)
             sha256 = located.file.sha256 or (None if its is None else its.sha256)
-            if sha256 is None or self._library.glance(sha256) is None:
+            if not self._library.there(sha256):
                 opened = dataclasses.replace(opened, wheel=located.file)
             return opened
         project, origin, located = await self._locator.locate(path, records, project=project)

@@ -62,6 +62,10 @@ class Library:
         blob = self._store.open(sha256, size) if sha256 else None
         return Stored(blob) if blob is not None else None
 
+    def there(self, sha256: str | None) -> bool:
+        """Whether the file of that digest is in the cache. That is no use of it."""
+        return sha256 is not None and self._store.there(sha256)
+
     def glance(self, sha256: str) -> object:
         """What tells the stored file of that digest from another one in its place; None when there is none. It counts as a use."""
         return self._store.glance(sha256)

@@ -15,7 +15,7 @@ Clients are told apart by their address. Where many come from one, what one has 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pypicache.errors import PypicacheError
@@ -54,13 +54,14 @@ class Together:
     def __init__(self, *, clock: Callable[[], float], tasks: Tasks) -> None:
         self._clock = clock
         self._tasks = tasks
+        self._epoch = 0
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._wheels: ByteLRU[_Key, _Wheel] = ByteLRU(REMEMBERED)
 
     def given(self, client: str, index: Serving, path: tuple[str, ...], wheel: File) -> None:
         """That client has the metadata of the wheel at that path, which isn't stored."""
         size = wheel.size or 0
-        if size <= LARGEST:
+        if size <= LARGEST:  # where the page doesn't tell, the mirror will
             self._wheels.put(_key(client, index, path), _Wheel(path, size, self._clock()), 1)
 
     def asked(self, client: str, index: Serving, path: tuple[str, ...]) -> None:
@@ -71,17 +72,35 @@ class Together:
         since = self._clock() - LATELY
         wheels = self._wheels.take(lambda key: key[:2] == (client, index.name))
         others = [wheel for wheel in wheels if wheel.path != path and wheel.at >= since]
-        for wheel in sorted(others, key=lambda wheel: -wheel.size):
-            self._tasks.start(self._fetch(index, wheel.path), name=f"{wheel.path[-1]}, with others")
+        if others:
+            work = self._fetch_all(index, sorted(others, key=lambda wheel: -wheel.size))
+            self._tasks.start(work, name=f"{len(others)} wheels beside {path[-1]}")
+
+    def forget(self) -> None:
+        """Another configuration is in force: nothing more is fetched of what was looked at before."""
+        self._wheels.clear()
+        self._epoch += 1
+
+    async def _fetch_all(self, index: Serving, wheels: Sequence[_Wheel]) -> None:
+        """Begin with one after the other, as turns allow: those of several clients come by turns."""
+        epoch = self._epoch
+        for wheel in wheels:
+            await self._turns.acquire()
+            if epoch != self._epoch:
+                self._turns.release()
+                return
+            task = self._tasks.start(self._fetch(index, wheel.path), name=f"{wheel.path[-1]}, with others")
+            task.add_done_callback(lambda _: self._turns.release())
 
     async def _fetch(self, index: Serving, path: tuple[str, ...]) -> None:
         try:
-            async with self._turns:
-                content = (await index.open_file(path)).content
-                try:
+            content = (await index.open_file(path)).content
+            try:
+                await content.begun()
+                if (content.size or 0) <= LARGEST:
                     await content.whole()
-                finally:
-                    content.close()
+            finally:
+                content.close()
         except (PypicacheError, OSError):
             return
 

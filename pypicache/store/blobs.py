@@ -134,6 +134,10 @@ class BlobStore(Protocol):
         """
         ...
 
+    def there(self, sha256: str) -> bool:
+        """Whether it is there, as far as one look tells; that is no use of it."""
+        ...
+
     def glance(self, sha256: str) -> object:
         """What tells the blob from another one in its place, and counts as a use of it; None when it isn't there.
 

@@ -125,6 +125,10 @@ class DiskBlobStore:
         self._doubt(sha256, status)
         return None
 
+    def there(self, sha256: str) -> bool:
+        """Whether it is; see `BlobStore.there`."""
+        return self._glances.there(sha256)
+
     def glance(self, sha256: str) -> object:
         """What tells it from another; see `BlobStore.glance`."""
         return self._glances.look(sha256)

@@ -27,15 +27,23 @@ class Glances:
 
     def look(self, sha256: str) -> Identity | None:
         """What tells the blob from another one in its place; None when there is none."""
+        found = self._found(sha256)
+        if found is not None:
+            self._used(sha256)
+        return found
+
+    def there(self, sha256: str) -> bool:
+        """Whether there is one. It isn't used thereby."""
+        return self._found(sha256) is not None
+
+    def _found(self, sha256: str) -> Identity | None:
         now = self._turn()
         if now != self._now:
             self._now, self._seen = now, {}
         try:
-            found = self._seen[sha256]
+            return self._seen[sha256]
         except KeyError:
             found = self._seen[sha256] = self._identity(sha256)
-        if found is not None:
-            self._used(sha256)
         return found
 
     def _identity(self, sha256: str) -> Identity | None:

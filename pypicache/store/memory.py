@@ -55,6 +55,10 @@ class MemoryBlobStore:
         self._blobs[sha256] = (held, self._now())
         return FileBlob(sha256, held.size, os.dup(held.fileno()))
 
+    def there(self, sha256: str) -> bool:
+        """Whether it is; see `BlobStore.there`."""
+        return sha256 in self._blobs
+
     def glance(self, sha256: str) -> object:
         """What tells it from another; see `BlobStore.glance`."""
         if sha256 not in self._blobs:

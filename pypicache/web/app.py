@@ -119,7 +119,7 @@ class Edge:
     async def _rehearse(self, request: Request, repeats: Repeats) -> None:
         """Make the answer once more, unless another edge has come into force."""
         if repeats is self.repeats:
-            await rehearse(request, self._respond, repeats.keep)
+            await rehearse(request, self._respond, repeats)
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """The response, which may have been sent already. Raises ConnectionError when sending it broke."""

@@ -158,13 +158,15 @@ class Files:
     ) -> None:
         """Let the answer be given again, if it comes out of the cache: a small one, or all of a larger file."""
         sha256, etag = opened.content.sha256, answer.headers.get(hdrs.ETAG)
+        if not isinstance(request, Request) or sha256 is None or etag is None:
+            return
+        if opened.outcome is not Outcome.HIT or opened.collapsed:
+            request.next_time = functools.partial(index.link_lease, path, sha256)
+            return
+        # Metadata are looked at each time until their wheel is stored: whoever has them may come for it (`following`).
         if (
-            not isinstance(request, Request)
+            opened.wheel is not None
             or request.head is None
-            or opened.outcome is not Outcome.HIT
-            or opened.collapsed
-            or sha256 is None
-            or etag is None
             or (lease := index.link_lease(path, sha256)) is None
         ):
             return

@@ -13,7 +13,6 @@ from pypicache.index.locate import SIDECAR
 from pypicache.index.serving import Opened, Serving
 from pypicache.web.address import Network
 from pypicache.web.record import client_of
-from pypicache.web.request import Request
 from pypicache.web.sender import read_small
 
 
@@ -46,8 +45,6 @@ class Following:
         answer: web.Response,
     ) -> None:
         """A wheel's metadata go out. What was read for the answer isn't read again."""
-        if isinstance(request, Request) and request.rehearsed:
-            return
         if opened.wheel is not None and index.name in self._wheels:
             wheel = (*path[:-1], path[-1].removesuffix(SIDECAR))
             self._ahead.wheels.given(client_of(request, self._trusted), index, wheel, opened.wheel)
@@ -59,8 +56,6 @@ class Following:
 
     def file(self, request: web.BaseRequest, index: Serving, path: tuple[str, ...]) -> None:
         """A client has come for a file."""
-        if isinstance(request, Request) and request.rehearsed:
-            return
         if index.name in self._wheels:
             self._ahead.wheels.asked(client_of(request, self._trusted), index, path)
 

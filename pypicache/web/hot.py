@@ -22,27 +22,17 @@ parsed (`_messages`, `_request_count`) and how it hangs up on idle connections (
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import os
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from pypicache.errors import one_line
-from pypicache.index.content import Content
-from pypicache.web.outlet import unsent
-from pypicache.web.pace import PACE, Watch
-from pypicache.web.punctual import Punctual
+from pypicache.web.handing import Handing
 from pypicache.web.repeating import Repeating
 from pypicache.web.repeats import Prepared
 from pypicache.web.request import Request
-from pypicache.web.sending import Sending, at_hand
-
-log = logging.getLogger(__name__)
 
 LONGEST = 4096
 """Bytes of a head that is kept; installers' have less than a thousand."""
@@ -51,27 +41,18 @@ COPIED = 256 << 10
 """Bytes of a body from which on only transports that keep a reference to it, and copy nothing, are handed all of it."""
 
 
-class Shortcut(Punctual):
+class Shortcut(Handing):
     """One connection, with the shortcut: a base for the server's own protocol."""
 
     __slots__ = (
         "_arrivals",
         "_at_boundary",
         "_by_reference",
-        "_descriptor",
         "_head",
-        "_late",
         "_made",
         "_number",
-        "_sending",
-        "_sent_all",
         "_server",
-        "_watch",
-        "peer",
     )
-
-    pace = PACE
-    """The least that a client must take of what it was handed."""
 
     def __init__(self, server: Repeating, **options: Any) -> None:
         self._server = server
@@ -83,27 +64,9 @@ class Shortcut(Punctual):
         self._at_boundary = True
         self._head: bytes | None = None
         self._number = self._made = 0
-        self._watch = contextlib.ExitStack()
-        self._sending: Sending | None = None
-        self._late = b""
-        self._sent_all = asyncio.Event()
-        self._sent_all.set()
         plain = transport.get_extra_info("sslcontext") is None
-        sock = transport.get_extra_info("socket")
-        self._descriptor = sock.fileno() if plain and sock is not None else -1
         self._by_reference = plain and type(transport).__module__.startswith("uvloop")
-        peer = transport.get_extra_info("peername")
-        self.peer = str(peer[0]) if isinstance(peer, tuple) else str(peer or "")
         super().connection_made(transport)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection has ended."""
-        self._watch.close()
-        if self._sending is not None:
-            self._sending.close()
-            self._sending = None
-            self._sent_all.set()
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests have come: they wait for what else comes in this turn."""
@@ -116,8 +79,6 @@ class Shortcut(Punctual):
 
     def _process_keepalive(self) -> None:
         self._arrivals.settle()  # who has just said something isn't idle
-        if self._sending is not None:  # neither is who is being sent something
-            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         super()._process_keepalive()
 
     def waits(self) -> bool:
@@ -142,7 +103,7 @@ class Shortcut(Punctual):
         assert transport is not None
         head, body = parts
         if prepared.stored is not None:
-            return self._send_file(prepared, prepared.stored, head, began)
+            return self.send_file(prepared, prepared.stored, head, self._server.turn)
         sheet = prepared.sheet
         if sheet is not None and sheet.body is body and self._descriptor >= 0:
             sent = 0
@@ -163,65 +124,6 @@ class Shortcut(Punctual):
         self._next_keepalive_close_time = began + self._keepalive_timeout
         return True
 
-    def _send_file(
-        self, prepared: Prepared, opens: Callable[[], Content | None], head: bytes, began: float
-    ) -> bool:
-        """Send that head and the stored file; False: it goes the ordinary way."""
-        transport = self.transport
-        assert transport is not None
-        sock = transport.get_extra_info("socket")
-        if self._descriptor < 0 or transport.get_write_buffer_size() or (content := opens()) is None:
-            return False
-        if not at_hand(content):
-            content.close()
-            return False
-        self._next_keepalive_close_time = began + self._keepalive_timeout
-        sending = Sending(sock, head, content, self._server.turn, partial(self._file_sent, prepared))
-        try:
-            if sending.begin():
-                return True
-        except OSError as error:
-            self._break_off(prepared, error)
-            return True
-        self._sending = sending
-        self._sent_all.clear()
-        transport.pause_reading()
-        self._watch.enter_context(Watch(sending.taken, self._cut, pace=self.pace))
-        return True
-
-    def _file_sent(self, prepared: Prepared, error: OSError | None) -> None:
-        """All of the file has gone out, or it couldn't."""
-        self._watch.close()
-        self._sending = None
-        self._sent_all.set()
-        if self.transport is None:
-            return
-        if error is not None:
-            self._break_off(prepared, error)
-            return
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self.transport.resume_reading()
-        late, self._late = self._late, b""
-        if late:
-            self.receive(late)
-        self.file_sent()
-
-    def file_sent(self) -> None:
-        """A file has gone out, to its end."""
-
-    def _break_off(self, prepared: Prepared, error: OSError) -> None:
-        """End the connection in the middle. Unless it was the client's, it is the file's fault: the ordinary way finds out."""
-        if not isinstance(error, ConnectionError):
-            log.warning("broke off %s: %s", prepared.record.path, one_line(str(error)))
-            prepared.spoil()
-        if self.transport is not None:
-            self.transport.abort()
-
-    def _cut(self) -> None:
-        log.info("cut off %s, which takes next to nothing", self.peer)
-        if self.transport is not None:
-            self.transport.abort()
-
     def fail(self, error: Exception) -> None:
         """End the connection, in which something went wrong that shouldn't have."""
         context = {"message": "a connection failed", "exception": error, "protocol": self}
@@ -231,8 +133,7 @@ class Shortcut(Punctual):
 
     def receive(self, data: bytes) -> None:
         """The ordinary way."""
-        if self._sending is not None:  # it came in the same turn
-            self._late += data
+        if self.comes_late(data):
             return
         self._watch.close()  # what is sent from here on has a watch of its own
         before = self._request_count
@@ -265,35 +166,3 @@ class Shortcut(Punctual):
             elif request.again is not None:
                 self._server.quiet.add(partial(self._server.rehearse, request))
         return finished
-
-    # Clients that are slow to take what they were handed: it waits in the transport, nobody waits for it.
-
-    def pause_writing(self) -> None:
-        """The client has a lot to take; if nobody else looks after that, see that it does."""
-        super().pause_writing()
-        if self._request_in_progress or self.transport is None:
-            return
-        transport = self.transport
-        untaken = self._untaken(transport)
-
-        self._watch.enter_context(
-            Watch(lambda: untaken - self._untaken(transport), self._cut, pace=self.pace)
-        )
-
-    def resume_writing(self) -> None:
-        """It has taken most of it."""
-        self._watch.close()
-        super().resume_writing()
-
-    def _untaken(self, transport: asyncio.Transport) -> int:
-        sock = transport.get_extra_info("socket")
-        return transport.get_write_buffer_size() + (0 if sock is None else unsent(sock.fileno()))
-
-    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
-        """End the connection, when the client has taken what it was handed."""
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(timeout):
-                await self._sent_all.wait()
-                if self.transport is not None and not self._request_in_progress:
-                    await self._drain_helper()
-        await super().shutdown(timeout)

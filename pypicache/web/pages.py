@@ -32,6 +32,10 @@ _DECIDED = 256 << 10
 _OBJECTS = 500
 
 
+_LASTING = {Outcome.HIT, Outcome.MISS, Outcome.REVALIDATED}
+"""How a page came that is up to date."""
+
+
 class Pages:
     """Answers requests for project pages."""
 
@@ -63,7 +67,9 @@ class Pages:
             "Age": age(self._clock() - page.checked_at),
             "Cache-Status": cache_status(page.outcome, collapsed=page.collapsed),
         }
-        lease = index.lease(page, revalidate=revalidate) if page.outcome is Outcome.HIT else None
+        lease = index.lease(page, revalidate=revalidate) if page.outcome in _LASTING else None
+        if isinstance(request, Request) and page.outcome is not Outcome.HIT and lease is not None:
+            request.next_time, lease = (lambda lease=lease: lease), None
         if not_modified(joined(request, "If-None-Match"), etag):
             _repeatable(request, page, lease, None)
             return web.Response(status=304, headers=answer)

@@ -62,9 +62,8 @@ class Quiet:
         try:
             while self._waiting:
                 await self._until_quiet()
-                for work in tuple(self._waiting):
-                    self._waiting.popleft()
-                    await _done(work)
+                for _ in range(len(self._waiting)):
+                    await _done(self._waiting.popleft())
                     await asyncio.sleep(0)
         finally:
             self._task = None

@@ -19,6 +19,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 
 from pypicache.web.places import FilePath, ProjectPage
 from pypicache.web.record import record_of
+from pypicache.web.repeats import Repeats, usual
 from pypicache.web.request import Request
 from pypicache.web.sending import LARGEST
 
@@ -29,24 +30,26 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def worth(request: Request, response: web.StreamResponse) -> bool:
-    """Whether the next one who asks will get the answer from the cache, and this one didn't."""
+    """Whether the next one who asks may get the answer from the cache, and this one didn't."""
+    length = response.content_length
     return (
         response.status == 200  # noqa: PLR2004 - OK
-        and request.repeatable is None
+        and request.next_time is not None
         and request.head is not None
         and request.method == hdrs.METH_GET
         and not request.guarded
         and isinstance(request.place, ProjectPage | FilePath)
-        and (response.content_length or 0)
-        <= (LARGEST_PAGE if isinstance(request.place, ProjectPage) else LARGEST)
-        and response.headers.get("Cache-Status") != "pypicache; hit"
+        and length is not None
+        and length <= (LARGEST_PAGE if isinstance(request.place, ProjectPage) else LARGEST)
+        and usual(request)
     )
 
 
-async def rehearse(
-    request: Request, handler: Handler, keep: Callable[[Request, web.StreamResponse], None]
-) -> None:
-    """Have the request answered again, for nobody, and the answer kept, if it may be."""
+async def rehearse(request: Request, handler: Handler, repeats: Repeats) -> None:
+    """Have the request answered again, for nobody, and the answer kept, if it may be; unless a mirror would be asked for it."""
+    lease = None if request.next_time is None else request.next_time()
+    if lease is None or not lease.holds(repeats.clock()):
+        return
     writer = _Nowhere()
     # aiohttp's request takes three addresses of its protocol, and no more.
     nobody = cast("Any", _Nobody(request.remote))
@@ -64,7 +67,7 @@ async def rehearse(
     await response.prepare(copy)
     writer.length = 0  # as if all of it had gone out
     copy.record = record_of(copy, response, 0.0)
-    keep(copy, response)
+    repeats.keep(copy, response)
 
 
 class _Nobody:

@@ -172,7 +172,7 @@ class Repeats:
             and request.repeatable is not None
             and request.repeatable.lease.holds(self.clock())
             and not request.guarded  # each time, the gate looks at who asks
-            and _usual(request)
+            and usual(request)
             and _framed(response)
         ):
             self.drop(request.head)
@@ -184,7 +184,8 @@ class Repeats:
                 self._make_room()
 
 
-def _usual(request: Request) -> bool:
+def usual(request: Request) -> bool:
+    """Whether there is nothing about the request that keeps its answer from being kept."""
     return (
         request.version == HttpVersion11
         and request.keep_alive

@@ -78,6 +78,9 @@ class Request(web.BaseRequest):
     keep: Callable[[Request, web.StreamResponse], None] | None = None
     """What keeps its answer then, once it has gone out."""
 
+    next_time: Callable[[], Lease | None] | None = None
+    """Set by a handler that has asked a mirror: says how long the next such request is answered out of the cache, asking nobody."""
+
     again: Callable[[Request, Repeats], Awaitable[None]] | None = None
     """What makes its answer once more, for the table that is in force then: worth doing when it is quiet."""
 

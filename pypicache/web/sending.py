@@ -10,6 +10,7 @@ It knows no requests, and nothing of aiohttp.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -24,6 +25,10 @@ LARGEST = 4 << 20
 
 MORE: int | None = getattr(socket, "MSG_MORE", None)
 """That more follows at once: the head goes out with the first bytes. Only where there is that (Linux) files are sent like this."""
+
+
+_CLIENTS = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+"""What a socket says, beside resets, when its client can't be reached any more (tcp(7), ip(7))."""
 
 
 class Sending:
@@ -97,6 +102,10 @@ class Sending:
             count = os.sendfile(self._out.fileno(), fd, self._sent, most)
         except (BlockingIOError, InterruptedError):
             return False
+        except OSError as error:
+            if error.errno in _CLIENTS:
+                raise ConnectionResetError(error.errno, error.strerror) from error
+            raise
         if not count:
             raise OSError("the file ended early")
         self._turn.spend(count)

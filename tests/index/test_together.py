@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pypicache.errors import FileNotFound
+from pypicache.index.entry import Outcome
+from pypicache.index.serving import Opened
 from pypicache.index.tasks import Tasks
 from pypicache.index.together import AT_ONCE, LARGEST, LATELY, REMEMBERED, Together
 from pypicache.simple.model import File
 from tests.waiting import turns
 
 if TYPE_CHECKING:
-    from pypicache.index.serving import Opened, Serving
+    from pypicache.index.content import Content
+    from pypicache.index.serving import Serving
 
 
 class Clock:
@@ -24,6 +27,24 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Sized:
+    """A content of that size, which only the mirror tells."""
+
+    def __init__(self, size: int) -> None:
+        self.size: int | None = None
+        self._size = size
+        self.told: list[str] = []
+
+    async def begun(self) -> None:
+        self.size = self._size
+
+    async def whole(self) -> None:
+        self.told.append("whole")
+
+    def close(self) -> None:
+        self.told.append("closed")
 
 
 class Shelf:
@@ -36,14 +57,20 @@ class Shelf:
         self.together = Together(clock=self.clock, tasks=self.tasks)
         self.asked: list[str] = []
         self._open = self.most = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.content: Sized | None = None
 
     async def open_file(self, path: tuple[str, ...], _project: str | None = None) -> Opened:
         self.asked.append(path[-1])
         self._open += 1
         self.most = max(self.most, self._open)
         await asyncio.sleep(0)
+        await self.gate.wait()
         self._open -= 1
-        raise FileNotFound(path[-1])
+        if self.content is None:
+            raise FileNotFound(path[-1])
+        return Opened(path[-1], cast("Content", self.content), Outcome.MISS, collapsed=False, immutable=True)
 
     def given(self, client: str, filename: str, size: int | None = 1000) -> None:
         """That client was given the wheel's metadata."""
@@ -122,6 +149,34 @@ async def test_each_is_fetched_once_and_not_all_at_a_time() -> None:
         await shelf.comes("one", name)
     assert sorted(shelf.asked) == sorted(names[1:])
     assert shelf.most == AT_ONCE
+
+
+@pytest.mark.parametrize(("size", "told"), [(LARGEST, ["whole", "closed"]), (LARGEST + 1, ["closed"])])
+async def test_a_wheel_whose_size_only_the_mirror_tells_may_be_too_large(size: int, told: list[str]) -> None:
+    shelf = Shelf()
+    shelf.content = Sized(size)
+    for name in (A, C):
+        shelf.given("one", name, None)
+    await shelf.comes("one", A)
+    assert shelf.content.told == told
+
+
+async def test_with_another_configuration_nothing_more_is_fetched() -> None:
+    """What has begun goes on; what waits for its turn, and what was looked at before, is forgotten."""
+    shelf = Shelf()
+    names = [f"p{number}-1-py3-none-any.whl" for number in range(2 * AT_ONCE)]
+    for name in (*names, A):
+        shelf.given("one", name)
+    shelf.given("two", B1)
+    shelf.given("two", A)
+    shelf.gate.clear()
+    shelf.together.asked("one", cast("Serving", shelf), ("f", A))
+    while len(shelf.asked) < AT_ONCE:
+        await turns()
+    shelf.together.forget()
+    shelf.gate.set()
+    await shelf.comes("two", A)
+    assert len(shelf.asked) == AT_ONCE
 
 
 async def test_it_is_bounded() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -104,6 +106,29 @@ def test_the_wheel_that_is_asked_for_waits_for_no_other(origin: Origin, daemon: 
     assert get(link(running, made[-1])).body == made[-1].data
     origin.wait_for(lambda: origin.in_flight >= 40)
     assert running.stop() == 0
+
+
+def test_a_reload_ends_it(origin: Origin, daemon: Make) -> None:
+    """What waits for its turn isn't fetched for an index that is to be another."""
+    made = [wheel(f"p{number}", "1.0") for number in range(80)]
+    for item in made:
+        origin.add(item)
+    running = daemon(config_for(origin))
+    look_at(running, *made)
+    origin.script(lambda request: request.path.endswith(".whl"), Hang(), repeat=True)
+    path = link(running, made[0])
+    with ThreadPoolExecutor(1) as clients:
+        asking = clients.submit(get, path)
+        origin.wait_for(lambda: origin.in_flight >= 40)
+        running.config["indexes"]["root/pypi"]["prefetch_wheels"] = False
+        running.write_config()
+        seen = len(running.log)
+        running.send(signal.SIGHUP)
+        running.wait_log(r"INFO reloaded ", since=seen)
+        origin.release()
+        assert asking.result().body == made[0].data
+    assert running.stop() == 0
+    assert len(wheels_of(origin)) < len(made) - 20
 
 
 def test_through_layers_it_is_the_same(origin: Origin, daemon: Make, items: list[Artifact]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import os
 import random
@@ -328,6 +329,55 @@ def test_a_shutdown_waits_no_longer_than_it_may(run: Run, tmp_path: Path) -> Non
             slow.close()
 
     run(check())
+
+
+@pytest.mark.parametrize(
+    ("number", "spoils"), [(errno.ETIMEDOUT, False), (errno.EHOSTUNREACH, False), (errno.EIO, True)]
+)
+async def test_whose_fault_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, spoils: bool
+) -> None:
+    """A client that can't be reached says nothing of the file; a disk that can't read it does."""
+    site = FileSite(tmp_path, SIZE)
+    async with heated(site) as (_, port):
+
+        def fails(*_: object) -> int:
+            raise OSError(number, os.strerror(number))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "sendfile", fails)
+            reader, writer = await connect(port)
+            writer.write(FILE)
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await body(reader, SIZE)
+            writer.close()
+        handled = len(site.handled)
+        reader, writer = await connect(port)
+        writer.write(FILE)
+        assert await body(reader, SIZE) == site.data
+        assert len(site.handled) == handled + spoils
+        writer.close()
+
+
+async def test_without_a_descriptor_it_goes_the_ordinary_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = FileSite(tmp_path, SIZE)
+    async with heated(site) as (_, port):
+        reader, writer = await connect(port)
+        await until_so(lambda: site.server.connections)
+
+        def fails(_: int) -> int:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        before = descriptors()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "dup", fails)
+            writer.write(FILE)
+            assert await body(reader, SIZE) == site.data
+        assert descriptors() == before
+        assert site.handled == ["/file"] * 2
+        writer.close()
 
 
 def test_only_what_is_small_enough_is_sent_like_this(tmp_path: Path) -> None:

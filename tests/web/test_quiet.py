@@ -86,6 +86,21 @@ async def test_what_came_first_is_forgotten_when_it_is_too_much() -> None:
     await quiet.end()
 
 
+async def test_what_comes_while_it_is_being_done_pushes_out_what_came_first() -> None:
+    doing, quiet = Doing(), Quiet(quiet=0.0, most=2)
+
+    async def adds() -> None:
+        for number in range(3):
+            quiet.add(doing.work(number, last=number == 2))
+
+    quiet.add(adds)
+    quiet.add(doing.work(9))
+    async with asyncio.timeout(10):
+        await doing.enough.wait()
+    assert doing.done == [1, 2]
+    await quiet.end()
+
+
 @pytest.mark.parametrize("error", [ValueError("bad"), asyncio.CancelledError("shutting down")])
 async def test_what_goes_wrong_keeps_nothing_else_from_being_done(
     error: BaseException, caplog: pytest.LogCaptureFixture

@@ -48,16 +48,14 @@ class Running:
         self.behind, self.server, self.told = behind, server, told
         self._line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
 
-    def get(self, path: str, headers: dict[str, str] | None = None) -> Response:
-        self._line.request(
-            "GET", path, headers={"Accept": JSON, "Accept-Encoding": "gzip", **(headers or {})}
-        )
+    def get(self, path: str, headers: dict[str, str], method: str) -> Response:
+        self._line.request(method, path, headers={"Accept": JSON, "Accept-Encoding": "gzip", **headers})
         answer = self._line.getresponse()
         return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
 
-    async def ask(self, path: str, **headers: str) -> Response:
+    async def ask(self, path: str, method: str = "GET", **headers: str) -> Response:
         """The answer, in the words of an installer that keeps its connection."""
-        return await asyncio.to_thread(self.get, path, headers)
+        return await asyncio.to_thread(self.get, path, headers, method)
 
     async def link(self, project: str) -> str:
         """The path of its wheel."""
@@ -75,9 +73,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(origin: Origin, folder: Path) -> AsyncIterator[Running]:
+async def running(
+    origin: Origin, folder: Path, max_size: str = "1GiB", **index: object
+) -> AsyncIterator[Running]:
     path = folder / "pypicache.yaml"
-    path.write_text(yaml.safe_dump({"cache": {"dir": str(folder / "cache")}, **config_for(origin)}))
+    cache = {"dir": str(folder / "cache"), "max_size": max_size}
+    path.write_text(yaml.safe_dump({**config_for(origin, index=index), "cache": cache}))
     async with service(load(path, {})) as behind:
         told = Told()
         server = Server(behind.handle, takers=[told])
@@ -123,35 +124,65 @@ async def test_who_asks_next_takes_the_shortcut(origin: Origin, tmp_path: Path) 
             }
 
 
-async def test_no_mirror_is_asked_and_nothing_is_fetched_for_it(origin: Origin, tmp_path: Path) -> None:
-    """Not even by what sees which wheels a client looks at."""
-    for item in (SMALL, LARGE):
-        origin.add(item)
-    async with running(origin, tmp_path) as one:
-        links = [await one.link("small"), await one.link("large")]
-        for link in links:
-            await one.ask(f"{link}.metadata")
-        await until_so(lambda: one.ready == 4)
-        assert not [each for each in origin.requests if each.path.endswith(".whl")]
-
-
 @pytest.mark.parametrize(
-    ("path", "headers"),
+    ("path", "headers", "method"),
     [
-        ("/simple/absent/", {}),
-        ("/simple/small/", {"X-Request-Id": "of-my-own"}),
-        ("/simple/small/", {"Connection": "close"}),
-        ("/-/ready", {}),
+        ("/simple/absent/", {}, "GET"),
+        ("/simple/small/", {"X-Request-Id": "of-my-own"}, "GET"),
+        ("/simple/small/", {"Connection": "close"}, "GET"),
+        ("/simple/small/", {}, "HEAD"),
+        ("/simple/", {}, "GET"),
+        ("/-/ready", {}, "GET"),
     ],
 )
 async def test_what_is_never_kept_is_not_rehearsed(
-    origin: Origin, tmp_path: Path, path: str, headers: dict[str, str]
+    origin: Origin, tmp_path: Path, path: str, headers: dict[str, str], method: str
 ) -> None:
     origin.add(SMALL)
     async with running(origin, tmp_path) as one:
-        await one.ask(path, **headers)
-        await until_so(lambda: one.server.quiet.idle)
+        await one.ask(path, method, **headers)
+        assert one.server.quiet.idle
         assert one.ready == 0
+
+
+async def test_what_the_cache_gave_is_not_rehearsed(origin: Origin, tmp_path: Path) -> None:
+    origin.add(SMALL)
+    async with running(origin, tmp_path) as one:
+        await one.ask("/simple/small/")
+        await until_so(lambda: one.server.quiet.idle)
+        await one.ask("/simple/small/", **{"User-Agent": "another"})
+        assert one.server.quiet.idle
+        await until_so(lambda: one.ready == 2)
+
+
+@pytest.mark.parametrize("settings", [{"ttl": "0s"}, {"max_size": "1MiB"}], ids=str)
+async def test_no_mirror_is_asked_for_it(origin: Origin, tmp_path: Path, settings: dict[str, str]) -> None:
+    """Neither for a page that is believed for no time, nor for a file that can't be kept."""
+    item = wheel("large", "1.0", size=2_000_000)
+    origin.add(item)
+    async with running(origin, tmp_path, **settings) as one:
+        link = await one.link("large")
+        for path in (link, f"{link}.metadata", "/simple/large/"):
+            await one.ask(path)
+            asked = len(origin.requests)
+            await until_so(lambda: one.server.quiet.idle)
+            assert len(origin.requests) == asked
+
+
+async def test_metadata_are_looked_at_each_time_until_their_wheel_is_stored(
+    origin: Origin, tmp_path: Path
+) -> None:
+    """Whoever has them may come for it, with all others that it has looked at (`index.together`)."""
+    origin.add(SMALL)
+    async with running(origin, tmp_path) as one:
+        link = await one.link("small")
+        for _ in range(3):
+            await one.ask(f"{link}.metadata")
+            await until_so(lambda: one.server.quiet.idle)
+        assert one.ready == 1
+        await one.ask(link)
+        await one.ask(f"{link}.metadata")
+        await until_so(lambda: one.ready == 3)
 
 
 async def test_what_was_to_be_rehearsed_for_an_edge_that_has_gone_is_not(
