@@ -12,6 +12,7 @@ from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.origin import Origin
 from tests.origin_faults import Hang
+from tests.waiting import until
 from tests.wheels import Artifact, wheel
 
 Make = Callable[..., Daemon]
@@ -127,6 +128,10 @@ def test_a_reload_ends_it(origin: Origin, daemon: Make) -> None:
         running.wait_log(r"INFO reloaded ", since=seen)
         origin.release()
         assert asking.result().body == made[0].data
+    until(
+        lambda: len(list(running.cache.glob("blobs/sha256/*/*/*"))) >= len(made) + 40
+    )  # metadata, and what was begun
+    look_at(running, made[0])
     assert running.stop() == 0
     assert len(wheels_of(origin)) < len(made) - 20
 
