@@ -37,8 +37,7 @@ class Handing(Punctual):
         self._watch = contextlib.ExitStack()
         self._sending: Sending | None = None
         self._late = b""
-        self._sent_all = asyncio.Event()
-        self._sent_all.set()
+        self._sent_all: asyncio.Event | None = None
         plain = transport.get_extra_info("sslcontext") is None
         sock = transport.get_extra_info("socket")
         self._descriptor = sock.fileno() if plain and sock is not None else -1
@@ -51,8 +50,7 @@ class Handing(Punctual):
         self._watch.close()
         if self._sending is not None:
             self._sending.close()
-            self._sending = None
-            self._sent_all.set()
+            self._nothing_on_its_way()
         super().connection_lost(exc)
 
     def receive(self, data: bytes) -> None:
@@ -89,7 +87,6 @@ class Handing(Punctual):
             self._break_off(prepared, error)
             return True
         self._sending = sending
-        self._sent_all.clear()
         transport.pause_reading()
         self._watch.enter_context(Watch(sending.taken, self._cut, pace=self.pace))
         return True
@@ -97,8 +94,7 @@ class Handing(Punctual):
     def _file_sent(self, prepared: Prepared, error: OSError | None) -> None:
         """All of the file has gone out, or it couldn't."""
         self._watch.close()
-        self._sending = None
-        self._sent_all.set()
+        self._nothing_on_its_way()
         if self.transport is None:
             return
         if error is not None:
@@ -110,6 +106,11 @@ class Handing(Punctual):
         if late:
             self.receive(late)
         self.file_sent()
+
+    def _nothing_on_its_way(self) -> None:
+        self._sending = None
+        if self._sent_all is not None:
+            self._sent_all.set()
 
     def comes_late(self, data: bytes) -> bool:
         """Whether that came in the turn of a request whose file is still on its way: it is received behind that."""
@@ -159,7 +160,9 @@ class Handing(Punctual):
         """End the connection, when the client has taken what it was handed."""
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(timeout):
-                await self._sent_all.wait()
+                if self._sending is not None:
+                    self._sent_all = asyncio.Event()
+                    await self._sent_all.wait()
                 if self.transport is not None and not self._request_in_progress:
                     await self._drain_helper()
         await super().shutdown(timeout)
