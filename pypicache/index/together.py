@@ -2,7 +2,7 @@
 
 A resolver reads metadata; when it has decided, wheels are downloaded, by pip one after the other. So whoever comes for a wheel
 whose metadata it was given lately is taken to want the others as well, and these are fetched side by side, the largest
-first: pip installs 184 packages from a mirror 50 ms away in a sixth of the time (2026-11-30).
+first: pip installs 184 packages from a mirror 50 ms away in a fifth of the time (2026-11-30).
 
 Nothing is fetched for who only resolves (`uv lock`), since no wheel is asked for then; of several versions that a resolver has looked
 at, only the last one is; and no wheel that is stored, nor one that is so large that a round trip doesn't matter.
