@@ -6,6 +6,7 @@ holds is found out each time it is wanted, from its lease. Its body isn't kept h
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -120,7 +121,7 @@ class Prepared:
             return False
         lease.use()
         made = None if self._use is None else self._use(self._key)
-        text = f"{self._fixed}Date: {formatdate(now, usegmt=True)}\r\n"
+        text = f"{self._fixed}Date: {_date(int(now))}\r\n"
         until = min(math.floor(now) + 1.0, lease.until)
         if (since := self._confirmed_at) is not None:
             passed = max(0, int(now - since))
@@ -182,6 +183,12 @@ class Repeats:
             self._weight += len(request.head) + prepared.weight
             if self._weight > self._limit:
                 self._make_room()
+
+
+@functools.lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    """That second as a Date header has it: many answers are given in one."""
+    return formatdate(second, usegmt=True)
 
 
 def usual(request: Request) -> bool:
