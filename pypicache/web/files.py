@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -67,10 +66,11 @@ class Files:
 
     async def file(self, request: web.BaseRequest, name: str, path: tuple[str, ...]) -> web.StreamResponse:
         """The file of that index, or the part of it that the client asks for."""
-        with contextlib.ExitStack() as stack:
-            if self._following is not None and path[-1].endswith(SIDECAR):
-                stack.enter_context(self._following.awaited())
-            return await self.of(request, self._indexes[name], path)
+        index = self._indexes[name]
+        if self._following is None or not path[-1].endswith(SIDECAR):
+            return await self.of(request, index, path)
+        with self._following.awaited():
+            return await self.of(request, index, path)
 
     async def of(
         self, request: web.BaseRequest, index: Serving | LoneFile, path: tuple[str, ...]

@@ -36,8 +36,11 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-_NOT_POSSIBLE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOTSOCK}
+NOT_POSSIBLE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOTSOCK}
 """What `sendfile` fails with when the file system, or the system, can't do it."""
+
+GONE = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+"""What a socket says, beside resets, when its client can't be reached any more (tcp(7), ip(7)): TCP_USER_TIMEOUT is told so, too."""
 
 
 class Outlet:
@@ -129,10 +132,10 @@ class Outlet:
             count = os.sendfile(self._duplicate, fd, start, most)
         except (BlockingIOError, InterruptedError):
             return 0
-        except TimeoutError as error:  # TCP_USER_TIMEOUT, told here
-            raise ConnectionResetError("the client was silent") from error
         except OSError as error:
-            if error.errno in _NOT_POSSIBLE:
+            if error.errno in GONE:
+                raise ConnectionResetError("the client was silent") from error
+            if error.errno in NOT_POSSIBLE:
                 self.takes_files = False
                 return 0
             raise

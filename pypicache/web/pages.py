@@ -68,8 +68,9 @@ class Pages:
             "Cache-Status": cache_status(page.outcome, collapsed=page.collapsed),
         }
         lease = index.lease(page, revalidate=revalidate) if page.outcome in _LASTING else None
-        if isinstance(request, Request) and page.outcome is not Outcome.HIT and lease is not None:
-            request.next_time, lease = (lambda lease=lease: lease), None
+        if page.outcome is not Outcome.HIT:
+            _next_time(request, lease)
+            lease = None
         if not_modified(joined(request, "If-None-Match"), etag):
             _repeatable(request, page, lease, None)
             return web.Response(status=304, headers=answer)
@@ -101,6 +102,12 @@ class Pages:
             )
             self._decided.put(said, wanted, sum(len(text) for text in said if text) + _OBJECTS)
         return wanted
+
+
+def _next_time(request: web.BaseRequest, lease: Lease | None) -> None:
+    """Note how long the next such request needs no mirror. The lease is taken now: it is small, and the page, which would be looked up by, isn't."""
+    if isinstance(request, Request) and lease is not None:
+        request.next_time = lambda: lease
 
 
 def _repeatable(

@@ -10,13 +10,12 @@ It knows no requests, and nothing of aiohttp.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import socket
 from collections.abc import Callable
 
 from pypicache.index.content import Content
-from pypicache.web.outlet import unsent
+from pypicache.web.outlet import GONE, NOT_POSSIBLE, unsent
 from pypicache.web.pagecache import in_memory
 from pypicache.web.turn import Turn
 
@@ -27,8 +26,8 @@ MORE: int | None = getattr(socket, "MSG_MORE", None)
 """That more follows at once: the head goes out with the first bytes. Only where there is that (Linux) files are sent like this."""
 
 
-_CLIENTS = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
-"""What a socket says, beside resets, when its client can't be reached any more (tcp(7), ip(7))."""
+PIECE = 256 << 10
+"""Bytes that are read and sent at a time where the file system has no `sendfile`."""
 
 
 class Sending:
@@ -99,18 +98,27 @@ class Sending:
             fd = self._content.fileno()
             assert fd is not None
             most = min(self._turn.allowance(), self._size - self._sent)
-            count = os.sendfile(self._out.fileno(), fd, self._sent, most)
+            count = self._some(fd, most)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
-            if error.errno in _CLIENTS:
-                raise ConnectionResetError(error.errno, error.strerror) from error
+            if error.errno in GONE:
+                raise ConnectionResetError("the client was silent") from error
             raise
         if not count:
             raise OSError("the file ended early")
         self._turn.spend(count)
         self._sent += count
         return self._sent == self._size
+
+    def _some(self, fd: int, most: int) -> int:
+        try:
+            return os.sendfile(self._out.fileno(), fd, self._sent, most)
+        except OSError as error:
+            if error.errno not in NOT_POSSIBLE:
+                raise
+        piece = os.pread(fd, min(most, PIECE), self._sent)
+        return self._out.send(piece) if piece else 0
 
 
 def at_hand(content: Content) -> bool:

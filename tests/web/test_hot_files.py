@@ -359,6 +359,25 @@ async def test_whose_fault_it_is(
         writer.close()
 
 
+async def test_without_sendfile_it_is_read_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system may have none. The answer is the same, and stays ready."""
+    site = FileSite(tmp_path, SIZE)
+
+    def fails(*_: object) -> int:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    async with heated(site) as (_, port):
+        monkeypatch.setattr(os, "sendfile", fails)
+        reader, writer = await connect(port)
+        for _ in range(2):
+            writer.write(FILE)
+            assert await body(reader, SIZE) == site.data
+        assert site.handled == ["/file"]
+        writer.close()
+
+
 async def test_without_a_descriptor_it_goes_the_ordinary_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
