@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import http.client
 import os
 import socket
@@ -10,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from pypicache.web.outlet import Outlet
@@ -123,3 +126,45 @@ def test_bytes_in_the_kernels_buffer_are_not_delivered(run: Run, tmp_path: Path)
     ((sent, delivered),) = counts
     assert sent > len(DATA)
     assert 0 <= delivered < len(DATA) // 4
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ETIMEDOUT, ConnectionResetError),
+        (errno.EHOSTUNREACH, ConnectionResetError),
+        (errno.EIO, OSError),
+    ],
+)
+def test_a_client_that_cant_be_reached_is_told_from_a_file_that_cant_be_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[OSError]
+) -> None:
+    """Whoever sends a file has it judged after an error that isn't the client's."""
+    (tmp_path / "file").write_bytes(DATA)
+    seen: list[type[BaseException]] = []
+
+    def fails(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(DATA))})
+        await response.prepare(request)
+        with (tmp_path / "file").open("rb") as file, Outlet(request, response) as outlet:
+            try:
+                await outlet.send_file(file.fileno(), 0, len(DATA))
+            except OSError as error:
+                seen.append(type(error))
+                outlet.break_off()
+        return response
+
+    async def check() -> None:
+        async with answering(handler) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                assert DATA not in await reader.read()
+            writer.close()
+
+    monkeypatch.setattr(os, "sendfile", fails)
+    run(check())
+    assert seen == [kind]
