@@ -92,6 +92,8 @@ class FakeCopy:
     origin: str
     steps: list[Script | PypicacheError | Callable[[int, int | None], Script]]
     connections: int = 1
+    idle: int = 0
+    rate: float | None = None
     opened: list[tuple[int, int | None, str | None]] = field(default_factory=list)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it has been opened."""

@@ -24,10 +24,10 @@ from pypicache.errors import (
     FileNotFound,
     UpstreamError,
     UpstreamGarbled,
-    UpstreamTimeout,
 )
 from pypicache.events import MirrorFailed, Observer, TransferResumed
 from pypicache.index import relief
+from pypicache.index.blame import Blame
 from pypicache.index.budget import Budget
 from pypicache.index.lane import Lane, NoRanges
 from pypicache.index.signal import Signal
@@ -36,9 +36,6 @@ from pypicache.rules.pieces import Span
 from pypicache.simple.model import File
 from pypicache.store.blobs import Spool
 from pypicache.upstream.source import Copy
-
-TRIES = 2
-"""How often in a row a mirror may fail without bringing a byte."""
 
 
 class Fill:
@@ -75,11 +72,7 @@ class Fill:
         self._observer, self._goes_on = observer, goes_on
         self._lanes: dict[asyncio.Task[None], Lane] = {}
         self._turned = Signal()
-        self._failures: dict[str, int] = {}
-        self._breaks: dict[str, int] = {}
-        self.causes: list[UpstreamError] = []
-        """How mirrors have failed since the last byte came."""
-        self._no_ranges: set[str] = set()
+        self._blame = Blame()
         self._etags: dict[str, str] = {}
         self._began = self._looked = self.touched = time.monotonic()
         """When the last byte came."""
@@ -90,6 +83,11 @@ class Fill:
     def alone(self) -> bool:
         """Whether only one mirror's bytes can be used, since nothing says what the file hashes to."""
         return self.file.best_digest is None
+
+    @property
+    def causes(self) -> Sequence[UpstreamError]:
+        """How mirrors have failed since the last byte came."""
+        return self._blame.causes
 
     @property
     def rate(self) -> float:
@@ -180,13 +178,11 @@ class Fill:
     # Who works on what
 
     def _staff(self) -> None:
-        """Open lanes: one if there is none, more if the file would take long."""
+        """Begin if there is no lane; open more if the file would take long."""
         if not self._lanes:
-            copy = self._best()
+            copy = self._blame.best(self._copies)
             if copy is not None:
-                gaps = pieces.gaps(self.size, self.spool.held) if self.size is not None else ()
-                start, stop = gaps[0] if gaps else (pieces.mark(self.spool.held), None)
-                self._open(Lane(fill=self, copy=copy, position=start, stop=stop, hired=False))
+                self._begin(copy)
             return
         now = time.monotonic()
         if (silent := relief.overdue(self._lanes.values(), now)) is not None and not self.alone:
@@ -201,14 +197,27 @@ class Fill:
         while len(self._lanes) < want and self._hire():
             pass
 
+    def _begin(self, copy: Copy) -> None:
+        """Open the first lane, and beside it those for which there are connections already."""
+        for place, (start, stop) in enumerate(self._first_spans(copy)):
+            if place and not self._budget.take():
+                return
+            self._open(Lane(fill=self, copy=copy, position=start, stop=stop, hired=place > 0))
+
+    def _first_spans(self, copy: Copy) -> Sequence[tuple[int, int | None]]:
+        """What the first lanes are to fetch: a file that has begun is gone on with by one."""
+        if self.size is None:
+            return ((pieces.mark(self.spool.held), None),)
+        if self.spool.held:
+            return pieces.gaps(self.size, self.spool.held)[:1]
+        idle = 0 if self.alone or not self._blame.may_help(copy) else copy.idle
+        return pieces.shares(self.size, idle=idle, most=copy.connections, rate=copy.rate)
+
     def _most(self) -> int:
         if self.alone:
             return 1
-        able = [copy for copy in self._copies if self._able(copy)]
+        able = [copy for copy in self._copies if self._blame.may_help(copy)]
         return max(1, sum(copy.connections for copy in able))
-
-    def _able(self, copy: Copy) -> bool:
-        return not self._failures.get(copy.origin) and copy.origin not in self._no_ranges
 
     def _hire(self, beside: Lane | None = None) -> bool:
         """One more lane, on the mirror with the most connections to spare; whether there was one.
@@ -216,7 +225,7 @@ class Fill:
         It takes the next span, or is to bring the bytes of the lane `beside` which it stands, from another mirror.
         """
         passed = relief.asked(beside, self._lanes.values())
-        able = [copy for copy in self._copies if self._able(copy) and copy.origin not in passed]
+        able = [copy for copy in self._copies if self._blame.may_help(copy) and copy.origin not in passed]
         copy = relief.most_spare(able, self._lanes.values())
         if copy is None or not self._budget.take():
             return False
@@ -243,15 +252,6 @@ class Fill:
         task.add_done_callback(lambda _: self._turned.give())
         self._lanes[task] = lane
 
-    def _best(self) -> Copy | None:
-        """The copy to ask next: fewest failures, then one that hasn't just broken twice, then the preferred one."""
-        left = [copy for copy in self._copies if self._failures.get(copy.origin, 0) < TRIES]
-        return min(
-            left,
-            key=lambda copy: (self._failures.get(copy.origin, 0), self._breaks.get(copy.origin, 0) // TRIES),
-            default=None,
-        )
-
     def _ended(self, task: asyncio.Task[None]) -> None:
         lane = self._lanes.pop(task)
         if lane.hired:
@@ -261,26 +261,23 @@ class Fill:
         error = task.exception()
         origin = lane.copy.origin
         if isinstance(error, NoRanges):
-            self._no_ranges.add(origin)
+            self._blame.ignores_ranges(origin)
         elif isinstance(error, FileNotFound):
-            self._blame(lane, UpstreamGarbled(origin, str(error)))
+            self._note(lane, UpstreamGarbled(origin, str(error)))
         elif isinstance(error, UpstreamError):
-            self._blame(lane, error)
+            self._note(lane, error)
         elif error is not None:
             raise error
 
-    def _blame(self, lane: Lane, cause: UpstreamError) -> None:
+    def _note(self, lane: Lane, cause: UpstreamError) -> None:
+        """The lane has failed."""
         origin, name = lane.copy.origin, self.file.filename
         if lane.received:
-            self._failures.clear()
-            self.causes.clear()
-            breaks = TRIES if isinstance(cause, UpstreamTimeout) else 1  # its silence has cost enough
-            self._breaks = {origin: self._breaks.get(origin, 0) + breaks}
+            self._blame.broke_off(origin, cause)
             at = lane.position
             self._observer(TransferResumed(filename=name, origin=origin, offset=at, reason=str(cause)))
         else:
-            self._failures[origin] = self._failures.get(origin, 0) + 1
-            self.causes.append(cause)
+            self._blame.failed(origin, cause, hired=lane.hired)
             if not cause.told:
                 self._observer(MirrorFailed(origin=origin, what=name, reason=str(cause)))
 
@@ -288,7 +285,7 @@ class Fill:
         """Take its span from a lane that brings nothing while others do."""
         for task in relief.stalled(self._lanes, time.monotonic()):
             task.cancel()
-            self._blame(self._lanes[task], relief.silence(self._lanes[task]))
+            self._note(self._lanes[task], relief.silence(self._lanes[task]))
 
     async def _dismiss(self) -> None:
         for task, lane in self._lanes.items():

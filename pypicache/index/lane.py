@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from pypicache.errors import UpstreamGarbled
@@ -136,6 +137,8 @@ class Lane:
                 fill.opened(self, total=body.total, etag=body.etag)
                 return count
             case resume.Append():
+                if body.status == HTTPStatus.OK and self.stop is not None:
+                    self.stop = fill.size  # all of it comes, whatever was asked for
                 fill.opened(self, total=body.total, etag=body.etag)
                 return 0
 

@@ -101,6 +101,32 @@ class FileBody:
         self._done()
 
 
+class Parts:
+    """Whether a mirror serves parts of its files, as far as its answers tell; kept over its files.
+
+    Who asks for parts of a file that could be had at once all the same, has it come twice from a server that sends
+    the whole file instead, and is refused where connections are few. So that is done only where the server has said that it
+    serves parts (RFC 9110 section 14.3), and never again after one wasn't to be had.
+    """
+
+    def __init__(self) -> None:
+        self._served_at: str | None = None
+        self._failed = False
+
+    @property
+    def served_at(self) -> str | None:
+        """A URL where parts are served, most likely as of its other files; None: that isn't known, or isn't so."""
+        return None if self._failed else self._served_at
+
+    def answered(self, reply: Reply, *, ranged: bool) -> None:
+        """It has answered; `ranged`: it was asked for a part, and on no condition."""
+        status = reply.response.status
+        if status == _PART or (reply.header("Accept-Ranges") or "").strip().lower() == "bytes":
+            self._served_at = reply.url
+        if ranged and status not in {_PART, _UNSATISFIABLE, *_ABSENT}:
+            self._failed = True
+
+
 class FileCopy:
     """One mirror's copy of one file: a `pypicache.upstream.source.Copy`.
 
@@ -114,6 +140,7 @@ class FileCopy:
         filename: str,
         locate: Callable[[], Awaitable[str]],
         slots: asyncio.Semaphore,
+        parts: Parts,
         connections: int,
     ) -> None:
         self.origin = wire.name
@@ -123,7 +150,19 @@ class FileCopy:
         self._locate = locate
         self._locating = asyncio.Lock()
         self._slots = slots
+        self._parts = parts
         self._url: str | None = None
+
+    @property
+    def idle(self) -> int:
+        """How many connections have nothing to do where the mirror's last file came from; none unless it serves parts."""
+        url = self._parts.served_at
+        return 0 if url is None else self._wire.idle(url)
+
+    @property
+    def rate(self) -> float | None:
+        """Not known here."""
+        return None
 
     async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> FileBody:
         """Ask for bytes [start, stop); waits for its turn where too many files are being fetched from the mirror."""
@@ -138,6 +177,7 @@ class FileCopy:
         await self._slots.acquire()
         try:
             reply = await self._wire.get(url, lane="files", headers=headers)
+            self._parts.answered(reply, ranged=ranged and if_range is None)
             try:
                 return self._body(reply, ranged=ranged)
             except BaseException:

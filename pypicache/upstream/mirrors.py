@@ -199,7 +199,9 @@ class Mirrors:
             return sidecar or mirror.serves("files")
 
         return [
-            WatchedCopy(copy, self._reporter(mirror, file.filename), partial(mirror.probe, "files"))
+            WatchedCopy(
+                copy, self._reporter(mirror, file.filename), partial(mirror.probe, "files"), mirror.rate
+            )
             for mirror in self._order("files", first=origin)
             if trusted(mirror)
             for copy in mirror.source.copies(project, file, origin, sidecar=sidecar)

@@ -100,6 +100,16 @@ class Copy(Protocol):
     connections: int
     """How many connections one large file may use there at a time."""
 
+    @property
+    def idle(self) -> int:
+        """How many connections to where the mirror's files are have nothing to do; none while it isn't known to serve parts of files."""
+        ...
+
+    @property
+    def rate(self) -> float | None:
+        """Bytes a second that a connection brought of files lately; None when that isn't known."""
+        ...
+
     async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> Body:
         """Ask for bytes [start, stop) of the file, all of it when start is 0 and stop None.
 

@@ -98,6 +98,12 @@ class Connector(aiohttp.TCPConnector):
             return None
         return await exchange(connection, head, read_timeout=read_timeout)
 
+    def idle(self, url: str) -> int:
+        """How many connections to that host have nothing to do."""
+        parts = urlsplit(url)
+        host = self._known.get((parts.scheme, parts.netloc))
+        return 0 if host is None else len(self._conns.get(host.key, ()))
+
     def fan_out(self, url: str) -> None:
         """More will be asked for there, at the same time: have connections ready."""
         parts = urlsplit(url)

@@ -127,6 +127,10 @@ class Mirror:
             return True
         return worse(self.scores[kind], [m.scores[kind] for m in others if m is not self], self._clock())
 
+    def rate(self) -> float | None:
+        """Bytes a second that one connection brought of its files lately; None when too little is known."""
+        return self.scores["files"].rate.mean(self._clock())
+
     def probe(self, kind: Kind) -> None:
         """A request is about to be sent."""
         self.breakers[kind] = self.breakers[kind].probe(self._clock())

@@ -26,12 +26,25 @@ Report = Callable[[UpstreamError | None, int, float], None]
 class WatchedCopy:
     """A `Copy` that reports what became of it."""
 
-    def __init__(self, copy: Copy, report: Report, opening: Callable[[], None]) -> None:
+    def __init__(
+        self, copy: Copy, report: Report, opening: Callable[[], None], rate: Callable[[], float | None]
+    ) -> None:
         self.origin = copy.origin
         self.connections = copy.connections
         self._copy = copy
+        self._rate = rate
         self._report = report
         self._opening = opening
+
+    @property
+    def idle(self) -> int:
+        """As the copy's."""
+        return self._copy.idle
+
+    @property
+    def rate(self) -> float | None:
+        """What is known of the mirror's."""
+        return self._rate()
 
     async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> Body:
         """As the copy's; `opening` is called first."""

@@ -182,6 +182,11 @@ class Wire:
                 raise BadLink(self.name, target.reason)
             url, hops = target, hops + 1
 
+    def idle(self, url: str) -> int:
+        """How many connections to where that URL leads have nothing to do; none where that isn't known."""
+        connector = self._directly(url)
+        return 0 if connector is None else connector.idle(url)
+
     def refusal(self, reply: Reply, what: str = "") -> UpstreamRefused:
         """The error for a reply whose status is neither an answer nor an absence; closes the reply."""
         reply.response.release()
@@ -242,8 +247,15 @@ class Wire:
 
     def _fan_out(self, url: str) -> None:
         """Others will be asked for where that page came from: it is a new one, so what it leads to isn't known either."""
-        if self._egress.proxy_for(url) is None:
-            self._connectors["own" if same_origin(url, self.url) else "foreign"].fan_out(url)
+        connector = self._directly(url)
+        if connector is not None:
+            connector.fan_out(url)
+
+    def _directly(self, url: str) -> Connector | None:
+        """What makes the connections there; None where a proxy does."""
+        if self._egress.proxy_for(url) is not None:
+            return None
+        return self._connectors["own" if same_origin(url, self.url) else "foreign"]
 
     def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         timeout = aiohttp.ClientTimeout(

@@ -34,8 +34,10 @@ from pypicache.store.memory import MemoryBlobStore
 from pypicache.upstream.source import Copy
 from tests.clock import ManualClock
 from tests.fakes import FakeBody, FakeCopy, Recorder, Script
+from tests.waiting import until_so
 
 DATA = bytes(range(256)) * 2000
+MIB = 1 << 20
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
 
@@ -65,13 +67,14 @@ async def begin(store: MemoryBlobStore) -> AsyncIterator[Made]:
         file: File | None = None,
         observer: Recorder | None = None,
         max_size: int | None = None,
+        lanes: Budget | None = None,
     ) -> tuple[Transfer, asyncio.Task[str]]:
         transfer = Transfer(
             key=f"k{len(made)}",
             file=file or listed(),
             copies=copies,
             store=store,
-            lanes=Budget(8),
+            lanes=lanes or Budget(8),
             observer=observer or Recorder(),
             max_size=max_size,
         )
@@ -113,6 +116,24 @@ def rest(
             start=start,
             total=len(data),
             error=error,
+        )
+
+    return answer
+
+
+def parts(data: bytes, *, ends: asyncio.Event | None = None) -> Callable[[int, int | None], Script]:
+    """A mirror that serves parts, from the first byte on, too; what isn't the front ends with the event."""
+
+    def answer(start: int, stop: int | None) -> Script:
+        part = stop is not None or start > 0
+        gate = ends if start else None
+        return Script(
+            data[start:stop],
+            status=206 if part else 200,
+            start=start,
+            total=len(data),
+            piece=1 << 20,
+            gate=gate,
         )
 
     return answer
@@ -182,6 +203,110 @@ async def test_a_mirror_that_ignores_ranges_has_its_first_bytes_skipped(begin: M
     whole = Script(DATA, total=len(DATA))
     transfer, _ = begin([FakeCopy("a", [broken, whole])])
     assert await read_all(reader_of(transfer)) == DATA
+
+
+LARGE = os.urandom(256) * (8 << 10)
+"""2 MiB."""
+
+
+async def test_what_lies_idle_brings_a_share_from_the_start(begin: Made) -> None:
+    """All of them at once, each but its share, and the front is readable before the others have come."""
+    ends = asyncio.Event()
+    copy = FakeCopy("a", [parts(LARGE, ends=ends)], connections=4, idle=2)
+    transfer, task = begin([copy], file=listed(LARGE, size=len(LARGE)))
+    reader = reader_of(transfer)
+    third = -(-len(LARGE) // 3)
+    assert await reader.available(0) == third
+    assert copy.opened == [(0, third, None), (third, 2 * third, None), (2 * third, None, None)]
+    ends.set()
+    assert await read_all(reader) == LARGE
+    await task
+    assert len(copy.opened) == 3
+
+
+@pytest.mark.parametrize(
+    ("file", "copy"),
+    [
+        (listed(LARGE, size=len(LARGE), digest=False), FakeCopy("a", [parts(LARGE)], connections=4, idle=2)),
+        (listed(LARGE, size=None), FakeCopy("a", [parts(LARGE)], connections=4, idle=2)),
+        (listed(LARGE, size=len(LARGE)), FakeCopy("a", [parts(LARGE)], connections=4, idle=2, rate=1e9)),
+        (listed(LARGE, size=len(LARGE)), FakeCopy("a", [parts(LARGE)], connections=1, idle=2)),
+    ],
+    ids=["no digest", "no size", "soon here", "one connection"],
+)
+async def test_what_is_not_shared_out(begin: Made, file: File, copy: FakeCopy) -> None:
+    transfer, task = begin([copy], file=file)
+    assert await read_all(reader_of(transfer)) == LARGE
+    await task
+    assert copy.opened == [(0, None, None)]
+
+
+async def test_no_more_is_shared_out_than_all_downloads_may_have(begin: Made) -> None:
+    """What no helper was there for is brought by whoever is done first; helpers are given back."""
+    lanes, ends = Budget(4), asyncio.Event()
+    copies = [FakeCopy("a", [parts(LARGE, ends=ends)], connections=4, idle=3) for _ in range(3)]
+    made = [begin([copy], file=listed(LARGE, size=len(LARGE)), lanes=lanes) for copy in copies]
+    # All four shares; two, of which the front is done and gone on with; one, likewise.
+    await until_so(lambda: [len(copy.opened) for copy in copies] == [4, 2 + 1, 1 + 1])
+    assert {copy.opened[0] for copy in copies} == {(0, MIB // 2, None)}
+    ends.set()
+    await asyncio.gather(*(task for _, task in made))
+    assert [lanes.take() for _ in range(5)] == [True] * 4 + [False]
+
+
+async def test_a_mirror_that_ignores_parts_after_all_brings_the_whole_file(begin: Made) -> None:
+    copy = FakeCopy("a", [Script(LARGE, total=len(LARGE), piece=1 << 20)], connections=4, idle=3)
+    other = FakeCopy("b", [rest(LARGE)])
+    transfer, task = begin([copy, other], file=listed(LARGE, size=len(LARGE)))
+    assert await read_all(reader_of(transfer)) == LARGE
+    await task
+    assert len(copy.opened) == 4  # the first share's answer was the whole file, and it was read to its end
+    assert other.opened == []
+
+
+class Few(FakeCopy):
+    """A mirror that serves one request at a time, and refuses others."""
+
+    busy = False
+
+    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> FakeBody:
+        if self.busy:
+            self.opened.append((start, stop, if_range))
+            raise UpstreamRefused(self.origin, "503 Service Unavailable", http_status=503)
+        self.busy = True
+        return await super().open(start, stop, if_range=if_range)
+
+
+async def test_a_mirror_that_takes_one_connection_brings_all_over_it(begin: Made) -> None:
+    """What it refuses to the others counts for nothing."""
+    copy = Few("a", [parts(LARGE)], connections=4, idle=3)
+    transfer, task = begin([copy], file=listed(LARGE, size=len(LARGE)))
+    reader = reader_of(transfer)
+    assert await reader.available(0) > 0
+    copy.busy = False
+    assert await read_all(reader) == LARGE
+    await task
+
+
+async def test_tries_are_as_many_as_without_shares(begin: Made) -> None:
+    """All shares are refused at first, by a mirror that then thinks better of it."""
+    refused = UpstreamRefused("a", "503", http_status=503)
+    copy = FakeCopy("a", [*[refused] * 4, parts(LARGE)], connections=4, idle=3)
+    transfer, task = begin([copy], file=listed(LARGE, size=len(LARGE)))
+    assert await read_all(reader_of(transfer)) == LARGE
+    await task
+    assert copy.opened[4:] == [(0, None, None)]
+
+
+async def test_shares_of_a_mirror_that_fails_are_the_next_ones(begin: Made) -> None:
+    """Once all have failed, the other mirror is asked, and for its own idle connections."""
+    dead = FakeCopy("a", [UpstreamRefused("a", "503", http_status=503)], connections=4, idle=3)
+    other = FakeCopy("b", [parts(LARGE)], connections=4, idle=1)
+    transfer, task = begin([dead, other], file=listed(LARGE, size=len(LARGE)))
+    assert await read_all(reader_of(transfer)) == LARGE
+    await task
+    assert len(dead.opened) == 4
+    assert other.opened == [(0, MIB, None), (MIB, None, None)]
 
 
 async def test_the_next_mirror_goes_on_when_the_first_is_dead(begin: Made) -> None:

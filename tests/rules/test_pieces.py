@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypicache.rules import pieces
-from pypicache.rules.pieces import LARGEST, SMALLEST, Span, Spans
+from pypicache.rules.pieces import LARGEST, SHARE, SMALLEST, Span, Spans
 
 MIB = 1 << 20
 
@@ -117,6 +117,38 @@ def test_how_many_connections(
 ) -> None:
     found = pieces.wanted(lanes=lanes, most=most, size=size, remaining=remaining, rate=rate, since=since)
     assert expected == found
+
+
+@pytest.mark.parametrize(
+    ("size", "idle", "most", "rate", "sizes"),
+    [
+        (2 * MIB, 3, 4, None, [MIB // 2] * 4),
+        (2 * MIB, 1, 4, None, [MIB] * 2),
+        (2 * MIB, 9, 2, None, [MIB] * 2),  # the configuration says no more
+        (2 * MIB, 0, 4, None, [2 * MIB]),  # nothing is idle
+        (2 * SHARE - 1, 9, 4, None, [2 * SHARE - 1]),  # too small
+        (3 * SHARE + 1, 9, 4, None, [SHARE + 1, SHARE + 1, SHARE - 1]),
+        (2 * MIB, 3, 4, 4e6, [MIB // 2] * 4),
+        (2 * MIB, 3, 4, 1e7, [2 * MIB]),  # soon here over one
+        (100 * MIB, 3, 4, None, [LARGEST] * 4),  # the rest is taken as connections become free
+        (0, 3, 4, None, [0]),
+    ],
+)
+def test_what_is_shared_out_from_the_start(
+    size: int, idle: int, most: int, rate: float | None, sizes: list[int]
+) -> None:
+    shares = pieces.shares(size, idle=idle, most=most, rate=rate)
+    assert [stop - start for start, stop in shares] == sizes
+
+
+@given(st.integers(0, 100 * MIB), st.integers(0, 99), st.integers(1, 99))
+def test_shares_follow_each_other(size: int, idle: int, most: int) -> None:
+    shares = pieces.shares(size, idle=idle, most=most, rate=None)
+    assert 1 <= len(shares) <= min(most, 1 + idle)
+    assert shares[0][0] == 0
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(shares))
+    assert len(shares) == 1 or min(stop - start for start, stop in shares) >= SHARE - len(shares)
+    assert shares[-1][1] == size or all(stop - start == LARGEST for start, stop in shares)
 
 
 SPAN = st.tuples(st.integers(0, 200), st.integers(0, 200)).map(lambda pair: (min(pair), max(pair)))

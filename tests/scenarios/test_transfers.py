@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pypicache.rules import pieces
+from pypicache.upstream.spare import FAN
 from tests.client import get
 from tests.daemon import Daemon, config_for
 from tests.origin import Drip, Hang, Origin, Status
@@ -37,6 +39,7 @@ from tests.origin_faults import (
     WrongBytes,
     WrongContentRange,
 )
+from tests.waiting import until
 from tests.wheels import Wheel, wheel
 
 Make = Callable[..., Daemon]
@@ -327,6 +330,23 @@ def test_pieces_with_resets_come_together(origin: Origin, daemon: Make, huge: Wh
     origin.script(huge.filename, Both(Rate(6 * MIB)), *faults, Both(Rate(12 * MIB)), repeat=True)
     running = daemon(config_for(origin, mirror={"connections": 4}))
     fetch(running.link(huge), huge)
+
+
+def test_a_file_is_shared_out_among_connections_that_are_there(origin: Origin, daemon: Make) -> None:
+    """The wheels are small, and a page was asked for before: so several connections are idle. No other one is opened."""
+    first, item = wheel("first", "1.0", size=10_000), wheel("item", "1.0", size=2 * MIB)
+    for each in (first, item):
+        origin.add(each)
+    running = daemon(config_for(origin, mirror={"connections": 4}))
+    link = running.link(item)
+    fetch(running.link(first), first)  # the mirror says of it that it serves parts
+    until(lambda: origin.connections == 1 + FAN)
+    fetch(link, item)
+    shares = pieces.shares(len(item.data), idle=FAN, most=4, rate=None)
+    ranges = [request.headers["range"].removeprefix("bytes=") for request in origin.gets(item.filename)]
+    assert sorted(int(each.split("-")[0]) for each in ranges) == [start for start, _ in shares]
+    assert origin.connections == 1 + FAN
+    assert origin.bytes_sent(item.filename) == len(item.data)
 
 
 # Ranges on a file that is arriving

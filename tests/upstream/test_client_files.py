@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -340,3 +341,62 @@ async def test_a_connection_that_is_kept_is_not_late_while_nobody_asks(origin: O
             await drain(await opened(slow))  # meanwhile all of it has come
             assert await asyncio.gather(*map(drain, bodies)) == [item.data for item in large]
             await drain(await opened(slow))  # and here nobody asks on those connections
+
+
+PART = reply(b"12", 206, content_range="bytes 0-1/5")
+SAYS_SO = reply(b"12345", accept_ranges="bytes")
+WHOLE = reply(b"12345")
+
+
+@pytest.mark.parametrize(
+    ("answers", "idle"),
+    [
+        ([WHOLE], [0]),  # it may serve parts, or not
+        ([SAYS_SO], [1]),
+        ([reply(b"12345", accept_ranges="none")], [0]),
+        ([SAYS_SO, WHOLE], [1, 1]),  # it needn't say so each time
+    ],
+)
+async def test_idle_connections_count_where_the_mirror_is_known_to_serve_parts(
+    server: RawServer, answers: list[Answer], idle: list[int]
+) -> None:
+    server.on(TARGET, *answers)
+    async with open_client(server.simple) as client:
+        copy = only_copy(client, file(server.url + TARGET))
+        assert copy.idle == 0
+        for expected in idle:
+            await drain(await copy.open())
+            assert copy.idle == expected
+        assert only_copy(client, file(server.url + "/files/other")).idle == idle[-1]
+
+
+async def test_a_connection_in_use_is_not_idle(server: RawServer) -> None:
+    server.on(TARGET, SAYS_SO, reply(b"1", length=5, then="hang"))
+    async with open_client(server.simple) as client:
+        copy = only_copy(client, file(server.url + TARGET))
+        await drain(await copy.open())
+        async with await copy.open():
+            assert copy.idle == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "if_range", "idle"),
+    [
+        (PART, None, 1),
+        (WHOLE, None, 0),  # asked for a part, and sent all of it
+        (WHOLE, '"e"', 1),  # it says that the file is another one
+        (reply(status=503), None, 0),  # too many at a time
+        (reply(status=404), None, 1),  # that file isn't there
+    ],
+)
+async def test_a_part_that_is_not_to_be_had_says_that_there_are_none(
+    server: RawServer, answer: Answer, if_range: str | None, idle: int
+) -> None:
+    server.on(TARGET, SAYS_SO, answer, SAYS_SO)
+    async with open_client(server.simple) as client:
+        copy = only_copy(client, file(server.url + TARGET))
+        await drain(await copy.open())
+        with suppress(UpstreamError, FileNotFound):
+            await drain(await copy.open(0, 2, if_range=if_range))
+        await drain(await copy.open())
+        assert copy.idle == idle

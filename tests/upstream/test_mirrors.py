@@ -578,6 +578,17 @@ async def test_clearly_slow_mirror_gives_way_and_gets_its_turn_back_within_a_min
     assert await source.project(DEMO) == listing("a")
 
 
+async def test_a_copy_knows_how_fast_the_mirrors_files_came_lately() -> None:
+    clock = ManualClock()
+    source = mirrors(Scripted("a", listing("a")), clock=clock)
+    (copy,) = source.copies(DEMO, file("http://a.example.org/x"), "a")
+    assert copy.rate is None
+    source._mirrors[0].delivered(10_000_000, 2.0)
+    assert copy.rate == pytest.approx(5e6)
+    clock.advance(60)
+    assert copy.rate is None
+
+
 async def test_mirror_whose_files_crawl_gives_way_to_another() -> None:
     source = mirrors(Scripted("a", listing("a")), Scripted("b", listing("b")))
     source._mirrors[0].delivered(10_000_000, 100.0)
