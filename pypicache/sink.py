@@ -63,9 +63,10 @@ class Sink:
                 if self._size + len(text) > self._room:
                     self._lose(text, "they came faster than they could be written")
                 else:
+                    if not self._waiting:  # else the thread knows already
+                        self._changed.notify()
                     self._waiting.append(text)
                     self._size += len(text)
-                    self._changed.notify()
                 return
         with self._writing:
             self._put(text)

@@ -53,4 +53,4 @@ class PageLeases:
             revalidate=revalidate,
             offline=self._offline,
         )
-        return Lease(since, until, ((self._shelf.peek, project, entry),), ((self._shelf.at_hand, project),))
+        return Lease(since, until, self._shelf.reads(project, entry), ((self._shelf.at_hand, project),))

@@ -12,6 +12,7 @@ import hashlib
 import msgspec
 
 from pypicache.index.entry import Entry
+from pypicache.index.lease import Read
 from pypicache.index.lru import ByteLRU
 from pypicache.simple.model import ProjectName
 from pypicache.store.pages import PageStore, SharedPages
@@ -46,11 +47,10 @@ class Shelf:
         self._store = store
         self._entries: ByteLRU[ProjectName, Entry] = ByteLRU(ENTRIES)
         self._seen: dict[ProjectName, int] = {}
-        self._others = store.others if isinstance(store, SharedPages) and store.shared else None
+        self._shared = store if isinstance(store, SharedPages) and store.shared else None
+        self._others = None if self._shared is None else self._shared.others
         self.at_hand = self._entries.get if self._others is None else self._if_current
         """What memory knows of the project's page; None when it knows nothing."""
-        self.peek = self._entries.peek if self._others is None else self._if_current
-        """The same, without counting as a use where that takes time."""
         self._pages: ByteLRU[str, bytes] = ByteLRU(PAGES) if pages is None else pages
 
     async def entry(self, project: ProjectName) -> Entry | None:
@@ -70,6 +70,11 @@ class Shelf:
         self._entries.put(project, entry, _weight(data))
         self._see(project, seen)
         return entry
+
+    def reads(self, project: ProjectName, entry: Entry) -> tuple[Read, ...]:
+        """What is as it is now while that entry, which is at hand, is what is known; for a lease."""
+        mine: Read = (self._entries.peek, project, entry)
+        return (mine,) if self._shared is None else (mine, *self._shared.marks(self._key(project)))
 
     async def page(self, digest: str) -> bytes | None:
         """The page of that digest; None when it isn't there any more."""

@@ -33,6 +33,7 @@ from pypicache.events import Observer
 from pypicache.store.bytesdisk import Refused, is_corrupt, is_locked, why
 from pypicache.store.database import ERRORS, Database
 from pypicache.store.generations import Generations
+from pypicache.store.pages import Mark
 from pypicache.store.pending import Pending
 from pypicache.store.trouble import Trouble
 
@@ -65,8 +66,8 @@ class DiskPageStore:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._generations = generations
-        self.shared = generations is not None and generations.shared
+        self._generations = generations or Generations(directory)  # of one process, which has no file
+        self.shared = self._generations.shared
         self._open_patience = open_patience
         self._close_patience = close_patience
         self._retry = retry
@@ -176,16 +177,19 @@ class DiskPageStore:
 
     def others(self, key: str) -> int:
         """See `SharedPages.others`."""
-        return 0 if self._generations is None else self._generations.others(key)
+        return self._generations.others(key)
+
+    def marks(self, key: str) -> tuple[Mark, ...]:
+        """See `SharedPages.marks`."""
+        return self._generations.marks(key)
 
     def take(self, key: str) -> bool:
         """See `SharedPages.take`."""
-        turns = None if self._generations is None else self._generations.turns
-        return turns is None or turns.take(key)
+        return self._generations.turns is None or self._generations.turns.take(key)
 
     def give(self, key: str) -> None:
         """See `SharedPages.give`."""
-        if self._generations is not None and self._generations.turns is not None:
+        if self._generations.turns is not None:
             self._generations.turns.give(key)
 
     def put(self, values: Mapping[str, bytes], expire: float | None = None) -> None:
@@ -274,8 +278,7 @@ class DiskPageStore:
         batch = self._pending.take(max_count=_BATCH_COUNT, max_bytes=_BATCH_BYTES)
         try:
             await self._database.write(batch)
-            if self._generations is not None:
-                self._generations.stored(batch)
+            self._generations.stored(batch)
         except ERRORS as error:
             self._trouble.tell("can't write", why(error))
             self._pending.keep(values=is_locked(error) or is_corrupt(error))

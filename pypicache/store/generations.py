@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pypicache.store.pages import Mark
 from pypicache.store.turns import Turns
 
 ROWS = 1 << 14
@@ -76,6 +77,14 @@ class Generations:
             return 0
         begin = _row(key) * self._count
         return sum(self._cells[begin : begin + self._count]) - self._cells[begin + self._number]
+
+    def marks(self, key: str) -> tuple[Mark, ...]:
+        """What the others' counters of the key's row are now, and how to look at each of them again."""
+        if self._cells is None:
+            return ()
+        look, begin = self._cells.__getitem__, _row(key) * self._count
+        places = (begin + number for number in range(self._count) if number != self._number)
+        return tuple((look, place, look(place)) for place in places)
 
     def stored(self, keys: Iterable[str]) -> None:
         """Values of these keys have been stored, where the others will find them."""

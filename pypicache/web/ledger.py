@@ -32,7 +32,8 @@ class Ledger:
         self._ids = ids
         self._due: asyncio.TimerHandle | None = None
         self._notes: list[Again] = []
-        self._run: tuple[Answered | None, str, int] = (None, "", 0)
+        self._record: Answered | None = None
+        self._client, self._second = "", 0
         """What was given last, to whom and in which second."""
         self._times: dict[int, Again] = {}
         """The notes of that, by how long it took."""
@@ -40,15 +41,15 @@ class Ledger:
 
     def note(self, record: Answered, client: str, at: float, seconds: float, times: int) -> None:
         """That was given: to be told soon or, when there is much to tell, now. What it means, `events.Again` says."""
-        was, whom, second = self._run
-        if record is not was or client != whom or int(at) != second:
-            self._run, self._times = (record, client, int(at)), {}
+        if record is not self._record or client != self._client or not 0.0 <= at - self._second < 1.0:
+            self._record, self._client, self._second, self._times = record, client, int(at), {}
         alike = int(seconds * ALIKE)
-        if (again := self._times.get(alike)) is not None:
-            again.times += times
-        else:
+        again = self._times.get(alike)
+        if again is None:
             self._times[alike] = again = Again(record, client, at, seconds, times)
             self._notes.append(again)
+        else:
+            again.times += times
         self._count += times
         if self._count >= MOST:
             self.settle()

@@ -9,18 +9,22 @@ from pathlib import Path
 import pytest
 
 from pypicache.errors import ProjectNotFound
+from pypicache.index.entry import Entry
 from pypicache.index.facts import Facts
 from pypicache.index.index import Index
 from pypicache.index.layered import LayeredIndex
 from pypicache.index.lease import Lease
 from pypicache.index.library import Library
 from pypicache.index.lru import ByteLRU
+from pypicache.index.page_lease import PageLeases
 from pypicache.index.refresh import page_catalog
 from pypicache.index.rendering import Rendering
 from pypicache.index.serving import Serving
+from pypicache.index.shelf import Shelf, entry_key
 from pypicache.offload import Offload
 from pypicache.rules.freshness import ASK_LIMIT, CLOCK_SLACK, Windows
 from pypicache.simple.model import Digest, File, Project, ProjectName
+from pypicache.store.generations import Generations
 from pypicache.store.links import LinkStore
 from pypicache.store.memory import MemoryBlobStore
 from tests.clock import ManualClock
@@ -215,3 +219,36 @@ async def test_a_rendering_is_at_hand_once_it_has_been_made(
     assert index.renderings(page).peek(etag) is None
     made = await index.rendering(page, "json", "gzip")
     assert index.renderings(page).peek(etag) is made
+
+
+class OneOfTwo(DictPages):
+    """The pages of one process of two."""
+
+    shared = True
+
+    def __init__(self, generations: Generations) -> None:
+        super().__init__()
+        self.others, self.marks = generations.others, generations.marks
+
+    def take(self, key: str) -> bool:
+        return True
+
+    def give(self, key: str) -> None:
+        """There are no turns."""
+
+
+def test_what_another_process_learns_ends_a_lease_here_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "generations"
+    Generations.make(path, 2)
+    with Generations(path, number=0, count=2) as ours, Generations(path, number=1, count=2) as theirs:
+        shelf = Shelf(index="root/pypi", store=OneOfTwo(ours))
+        leases = PageLeases(index="root/pypi", shelf=shelf, windows=WINDOWS, offline=False)
+        shelf.keep(NAME, Entry(checked_at=1000.0, asked_at=1000.0, page_digest="0" * 64))
+        lease, _ = leases.of_held(NAME) or (None, "")
+        assert lease is not None
+        assert lease.holds(1001.0)
+        ours.stored([entry_key("root/pypi", NAME)])
+        assert lease.holds(1001.0)
+        theirs.stored([entry_key("root/pypi", NAME)])
+        assert not lease.holds(1001.0)
+        assert leases.of_held(NAME) is None

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import psutil
 import pytest
@@ -31,6 +32,7 @@ from tests.wheels import wheel
 
 Daemons = Callable[..., Daemon]
 TWO = {"server": {"workers": 2}}
+JSON = "application/vnd.pypi.simple.v1+json"
 ONE = {"connections": 1}
 
 
@@ -129,6 +131,27 @@ def test_what_one_worker_learns_of_a_page_the_other_serves(daemon: Daemons, orig
     while {len(get(url, form).json()["files"]) for _ in range(40)} != {2}:
         assert time.monotonic() < deadline
     assert running.stop() == 0
+
+
+def test_what_one_worker_learns_of_a_page_ends_what_is_hot_in_the_other(
+    daemon: Daemons, origin: Origin
+) -> None:
+    """On connections that stay, where a page that was given twice is given again without a thought."""
+    origin.add(wheel("alpha", "1.0"))
+    running = daemon(config_for(origin, **TWO))
+    with closing(connected(running, 1)) as first, closing(connected(running, 2)) as second:
+        for _ in range(5):
+            assert {page(each) for each in (first, second)} == {1}
+        origin.add(wheel("alpha", "2.0"))
+        until(lambda: page(first, **{"Cache-Control": "no-cache"}) == 2)
+        until(lambda: page(second) == 2)
+    assert running.stop() == 0
+
+
+def page(connection: http.client.HTTPConnection, **headers: str) -> int:
+    """How many files the page has there."""
+    connection.request("GET", "/root/pypi/simple/alpha/", headers={"Accept": JSON, **headers})
+    return len(json.loads(connection.getresponse().read())["files"])
 
 
 def fetched(url: str, clients: int = 20) -> tuple[set[tuple[int, bytes]], list[str]]:
