@@ -142,6 +142,16 @@ def _servers(stack: ExitStack, folder: Path, made: corpus.Corpus, options: argpa
     for place, workers in enumerate(options.workers):
         suffix = f" {workers}" if place else ""
         at, limit = folder / str(workers), f"nginx static{suffix}"
+        if workers > 1:
+            even = peers.nginx_static(
+                at / "even",
+                made.folder,
+                workers=workers,
+                name=f"nginx reuseport{suffix}",
+                limit=limit,
+                reuseport=True,
+            )
+            found.append(stack.enter_context(even))
         found += [
             stack.enter_context(peers.nginx_static(at / "static", made.folder, workers=workers, name=limit)),
             stack.enter_context(

@@ -39,7 +39,7 @@ _STATIC = (
     _TUNED
     + """
     server {{
-        listen 127.0.0.1:{port} backlog=1024;
+        listen 127.0.0.1:{port} backlog=1024{reuseport};
         root {root};
         types {{ }}
         location /simple/ {{
@@ -124,12 +124,24 @@ def _family(pid: int) -> list[int]:
 
 
 @contextmanager
-def nginx_static(folder: Path, root: Path, *, workers: int, name: str = "nginx static") -> Iterator[Peer]:
-    """Plain files."""
+def nginx_static(
+    folder: Path,
+    root: Path,
+    *,
+    workers: int,
+    name: str = "nginx static",
+    limit: str = "",
+    reuseport: bool = False,
+) -> Iterator[Peer]:
+    """Plain files. Of its own accord, several processes take connections from one socket, and who is quick has most of
+    them, often all; `reuseport`: the kernel hands them out evenly, as it does among pypicache's.
+    """
     port = free_port()
-    http = _STATIC.format(port=port, root=root, json=JSON_TYPE)
+    http = _STATIC.format(port=port, root=root, json=JSON_TYPE, reuseport=" reuseport" if reuseport else "")
     with Nginx(folder, http, port, workers=workers) as server:
-        yield Peer(name, f"{server.url}/simple/", lambda: _family(server.pid), server.url, limit=name)
+        yield Peer(
+            name, f"{server.url}/simple/", lambda: _family(server.pid), server.url, limit=limit or name
+        )
 
 
 @contextmanager
