@@ -98,7 +98,16 @@ class FakeCopy:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it has been opened."""
 
-    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> FakeBody:
+    async def open(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        if_range: str | None = None,
+        asking: Callable[[], object] | None = None,
+    ) -> FakeBody:
+        if asking is not None:
+            asking()
         self.opened.append((start, stop, if_range))
         self.reached.set()
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]

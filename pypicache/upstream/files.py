@@ -101,6 +101,15 @@ class FileBody:
         self._done()
 
 
+class Slots(asyncio.Semaphore):
+    """So many files at a time."""
+
+    @property
+    def free(self) -> int:
+        """How many more need not wait."""
+        return 0 if self.locked() else self._value
+
+
 class Parts:
     """Whether a mirror serves parts of its files, as far as its answers tell; kept over its files.
 
@@ -139,7 +148,7 @@ class FileCopy:
         wire: Wire,
         filename: str,
         locate: Callable[[], Awaitable[str]],
-        slots: asyncio.Semaphore,
+        slots: Slots,
         parts: Parts,
         connections: int,
     ) -> None:
@@ -155,19 +164,24 @@ class FileCopy:
 
     @property
     def idle(self) -> int:
-        """How many connections have nothing to do where the mirror's last file came from; none unless it serves parts."""
+        """How many connections have nothing to do where the mirror's last file came from, and may be used; none unless it serves parts."""
         url = self._parts.served_at
-        return 0 if url is None else self._wire.idle(url)
+        return 0 if url is None else min(self._wire.idle(url), self._slots.free)
 
     @property
     def rate(self) -> float | None:
         """Not known here."""
         return None
 
-    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> FileBody:
+    async def open(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        if_range: str | None = None,
+        asking: Callable[[], object] | None = None,
+    ) -> FileBody:
         """Ask for bytes [start, stop); waits for its turn where too many files are being fetched from the mirror."""
-        async with self._locating:
-            url = self._url = self._url or await self._locate()
         ranged = start > 0 or stop is not None
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if ranged:
@@ -176,6 +190,10 @@ class FileCopy:
                 headers["If-Range"] = if_range
         await self._slots.acquire()
         try:
+            if asking is not None:
+                asking()
+            async with self._locating:
+                url = self._url = self._url or await self._locate()
             reply = await self._wire.get(url, lane="files", headers=headers)
             self._parts.answered(reply, ranged=ranged and if_range is None)
             try:

@@ -10,7 +10,7 @@ Three answers are kept apart everywhere: a page (`Listing`), "unchanged" (`NotMo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
@@ -110,10 +110,17 @@ class Copy(Protocol):
         """Bytes a second that a connection brought of files lately; None when that isn't known."""
         ...
 
-    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> Body:
+    async def open(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        if_range: str | None = None,
+        asking: Callable[[], object] | None = None,
+    ) -> Body:
         """Ask for bytes [start, stop) of the file, all of it when start is 0 and stop None.
 
-        A mirror may ignore the range: look at the body's `status` and `start`. Raises FileNotFound for
+        Too many at a time wait for their turn; `asking` is called when it has come. A mirror may ignore the range: look at the body's `status` and `start`. Raises FileNotFound for
         a 404 or 410 (that mirror's fault, if its page lists the file), UpstreamError for all else.
         """
         ...

@@ -46,17 +46,31 @@ class WatchedCopy:
         """What is known of the mirror's."""
         return self._rate()
 
-    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> Body:
-        """As the copy's; `opening` is called first."""
+    async def open(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        if_range: str | None = None,
+        asking: Callable[[], object] | None = None,
+    ) -> Body:
+        """As the copy's; `opening` is called first. What waits for its turn says nothing of the mirror."""
         self._opening()
-        began = time.monotonic()
+        began: float | None = None
+
+        def asks() -> None:
+            nonlocal began
+            began = time.monotonic()
+            if asking is not None:
+                asking()
+
         try:
-            body = await self._copy.open(start, stop, if_range=if_range)
+            body = await self._copy.open(start, stop, if_range=if_range, asking=asks)
         except UpstreamError as error:
             self._report(error, 0, 0.0)
             raise
         except asyncio.CancelledError:
-            silence = time.monotonic() - began
+            silence = -1.0 if began is None else time.monotonic() - began
             if silence >= SILENCE:
                 self._report(
                     UpstreamTimeout(self.origin, f"given up after {silence:.1f} s of silence"), 0, 0.0

@@ -269,7 +269,14 @@ class Few(FakeCopy):
 
     busy = False
 
-    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> FakeBody:
+    async def open(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        if_range: str | None = None,
+        asking: Callable[[], object] | None = None,
+    ) -> FakeBody:
         if self.busy:
             self.opened.append((start, stop, if_range))
             raise UpstreamRefused(self.origin, "503 Service Unavailable", http_status=503)
@@ -480,7 +487,14 @@ class Silent(FakeCopy):
 
     gate: asyncio.Event
 
-    async def open(self, start: int = 0, stop: int | None = None, *, if_range: str | None = None) -> FakeBody:
+    async def open(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        if_range: str | None = None,
+        asking: Callable[[], object] | None = None,
+    ) -> FakeBody:
         self.reached.set()
         await self.gate.wait()
         return await super().open(start, stop, if_range=if_range)

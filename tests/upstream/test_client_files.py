@@ -292,10 +292,12 @@ async def test_many_files_wait_for_their_turn(server: RawServer) -> None:
     server.on(TARGET, reply(b"1", length=5, then="hang"))
     async with open_client(server.simple) as client:
         copy = only_copy(client, file(server.url + TARGET))
-        bodies = [await copy.open() for _ in range(LIMITS["files"])]
-        waiting = asyncio.ensure_future(copy.open())
+        asked: list[str] = []
+        bodies = [await copy.open(asking=lambda: asked.append("a request")) for _ in range(LIMITS["files"])]
+        waiting = asyncio.ensure_future(copy.open(asking=lambda: asked.append("a request")))
         await asyncio.wait([waiting], timeout=0.05)
         assert not waiting.done()
+        assert asked == ["a request"] * LIMITS["files"]
         async with bodies.pop():
             pass
         bodies.append(await waiting)
@@ -368,6 +370,18 @@ async def test_idle_connections_count_where_the_mirror_is_known_to_serve_parts(
             await drain(await copy.open())
             assert copy.idle == expected
         assert only_copy(client, file(server.url + "/files/other")).idle == idle[-1]
+
+
+async def test_what_would_have_to_wait_for_its_turn_is_not_idle(server: RawServer) -> None:
+    server.on(TARGET, SAYS_SO)
+    async with open_client(server.simple) as client:
+        copy = only_copy(client, file(server.url + TARGET))
+        await drain(await copy.open())
+        for left in reversed(range(LIMITS["files"])):
+            assert copy.idle == 1
+            await client._slots.acquire()
+            assert client._slots.free == left
+        assert copy.idle == 0
 
 
 async def test_a_connection_in_use_is_not_idle(server: RawServer) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from pypicache.upstream.faults import BadLink
 from pypicache.upstream.mirrors import Mirrors
 from pypicache.upstream.source import Copy, Listing, NotModified, Validators
 from tests.clock import ManualClock
-from tests.fakes import FakeCopy, Recorder, Script
+from tests.fakes import FakeBody, FakeCopy, Recorder, Script
 from tests.upstream.making import DEMO, JSON, WHEEL, drain, file, open_client, page
 from tests.upstream.raw import Answer, RawServer, reply
 
@@ -315,6 +316,42 @@ async def test_due_mirror_is_probed_by_one_request_at_a_time() -> None:
     probe.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probe
+
+
+@pytest.mark.parametrize(("asked", "state"), [(True, State.OPEN), (False, State.CLOSED)])
+async def test_who_gives_up_waiting_for_a_turn_was_not_kept_waiting_by_the_mirror(
+    asked: bool, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence counts from when it is asked; too many files at a time are this daemon's own limit."""
+    monkeypatch.setattr("pypicache.upstream.watched.SILENCE", 0.0)
+    source = mirrors(Scripted("a", listing("a"), copy=Hanging("a", [], asks=asked)))
+    (copy,) = source.copies(DEMO, file("http://x.example.org/"), "a")
+    opening = asyncio.ensure_future(copy.open())
+    await asyncio.wait([opening], timeout=0.01)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert _files_state(source) is state
+
+
+@dataclass
+class Hanging(FakeCopy):
+    """Has a request wait, for its turn or for its answer."""
+
+    asks: bool = True
+
+    async def open(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        if_range: str | None = None,
+        asking: Callable[[], object] | None = None,
+    ) -> FakeBody:
+        if self.asks and asking is not None:
+            asking()
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 async def test_body_that_was_never_read_says_nothing() -> None:
