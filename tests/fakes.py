@@ -12,7 +12,7 @@ from pypicache.errors import FileNotFound, PypicacheError
 from pypicache.events import Event
 from pypicache.simple import model
 from pypicache.simple.model import File, Project, ProjectName
-from pypicache.upstream.source import Copy, Listing, NotModified, Validators
+from pypicache.upstream.source import Copy, Listing, NotModified, Share, Validators
 
 
 class Recorder:
@@ -93,7 +93,9 @@ class FakeCopy:
     steps: list[Script | PypicacheError | Callable[[int, int | None], Script]]
     connections: int = 1
     idle: int = 0
-    rate: float | None = None
+    fails: Mapping[Share | None, Exception] = field(default_factory=dict)
+    """What becomes of those that are asked for such a share."""
+    shares: list[Share | None] = field(default_factory=list)
     opened: list[tuple[int, int | None, str | None]] = field(default_factory=list)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it has been opened."""
@@ -104,12 +106,16 @@ class FakeCopy:
         stop: int | None = None,
         *,
         if_range: str | None = None,
+        share: Share | None = None,
         asking: Callable[[], object] | None = None,
     ) -> FakeBody:
         if asking is not None:
             asking()
         self.opened.append((start, stop, if_range))
+        self.shares.append(share)
         self.reached.set()
+        if share in self.fails:
+            raise self.fails[share]
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if isinstance(step, PypicacheError):
             raise step

@@ -177,7 +177,7 @@ class Mirror:
     allow_private: tuple[Network, ...] = ()
     """Private networks that its links may point at, beside its own host and port."""
     connections: int = 4
-    """How many connections one large file may be fetched over."""
+    """How many connections one file may be fetched over."""
     connect_timeout: float = 5.0
     """How long connecting may take; `timeout.connect` in the file."""
     read_timeout: float = 20.0

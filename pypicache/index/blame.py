@@ -21,12 +21,9 @@ class Blame:
         self._breaks: dict[str, int] = {}
         self._no_help: set[str] = set()
 
-    def failed(self, origin: str, cause: UpstreamError, *, hired: bool = False) -> None:
-        """It brought nothing. `hired`: over a connection beside others, which a mirror may have too many of; that takes none of its tries."""
-        if hired:
-            self._no_help.add(origin)
-        else:
-            self._failures[origin] = self._failures.get(origin, 0) + 1
+    def failed(self, origin: str, cause: UpstreamError) -> None:
+        """It brought nothing."""
+        self._failures[origin] = self._failures.get(origin, 0) + 1
         self.causes.append(cause)
 
     def broke_off(self, origin: str, cause: UpstreamError) -> None:
@@ -36,8 +33,8 @@ class Blame:
         breaks = TRIES if isinstance(cause, UpstreamTimeout) else 1  # its silence has cost enough
         self._breaks = {origin: self._breaks.get(origin, 0) + breaks}
 
-    def ignores_ranges(self, origin: str) -> None:
-        """It answers a range with the whole file."""
+    def no_help(self, origin: str) -> None:
+        """It serves no parts, or not over more connections. That takes none of its tries."""
         self._no_help.add(origin)
 
     def may_help(self, copy: Copy) -> bool:

@@ -1,7 +1,7 @@
 """Filling a spool: the lanes of one download, from one mirror or several, until every byte is there.
 
 A *lane* is one connection that fetches one span of the file after the other. Most files need one lane and one
-request. When a large one would take long, more lanes are opened, as far as the mirrors allow, and the file is fetched
+request. Some are shared out from the start among connections that lie idle. When a large one would take long, more lanes are opened, as far as the mirrors allow, and the file is fetched
 in pieces, the front one first (`rules.pieces` decides all of that). A lane that breaks gives its span back, and the
 next lane takes it up at the very byte: on the same mirror once, unless that fell silent, then on the next.
 
@@ -35,7 +35,7 @@ from pypicache.rules import pieces
 from pypicache.rules.pieces import Span
 from pypicache.simple.model import File
 from pypicache.store.blobs import Spool
-from pypicache.upstream.source import Copy
+from pypicache.upstream.source import Copy, NoneIdle, Share
 
 
 class Fill:
@@ -56,6 +56,7 @@ class Fill:
         progress: Callable[[], None],
         goes_on: Callable[[], bool],
         max_size: int | None = None,
+        shares: bool = True,
     ) -> None:
         self.file = file
         self.spool = spool
@@ -67,12 +68,16 @@ class Fill:
         """Whether a mirror has answered."""
         self.restarts = 0
         """How often everything was forgotten and begun again."""
+        self.shared = False
+        """Whether it was shared out from the start; only if `shares`."""
+        self._shares = shares
         self.progress = progress
         self._copies, self._budget = copies, lanes
         self._observer, self._goes_on = observer, goes_on
         self._lanes: dict[asyncio.Task[None], Lane] = {}
         self._turned = Signal()
-        self._blame = Blame()
+        self.blame = Blame()
+        """How mirrors have failed it."""
         self._etags: dict[str, str] = {}
         self._began = self._looked = self.touched = time.monotonic()
         """When the last byte came."""
@@ -83,11 +88,6 @@ class Fill:
     def alone(self) -> bool:
         """Whether only one mirror's bytes can be used, since nothing says what the file hashes to."""
         return self.file.best_digest is None
-
-    @property
-    def causes(self) -> Sequence[UpstreamError]:
-        """How mirrors have failed since the last byte came."""
-        return self._blame.causes
 
     @property
     def rate(self) -> float:
@@ -107,7 +107,7 @@ class Fill:
                     raise Abandoned(f"{self.file.filename}: the download was stopped, since nobody wanted it")
                 self._staff()
                 if not self._lanes:
-                    raise AllUpstreamsFailed(self.file.filename, self.causes)
+                    raise AllUpstreamsFailed(self.file.filename, self.blame.causes)
                 await self._turned.wait(pieces.STEP)
                 for task in [task for task in self._lanes if task.done()]:
                     self._ended(task)
@@ -180,7 +180,7 @@ class Fill:
     def _staff(self) -> None:
         """Begin if there is no lane; open more if the file would take long."""
         if not self._lanes:
-            copy = self._blame.best(self._copies)
+            copy = self.blame.best(self._copies)
             if copy is not None:
                 self._begin(copy)
             return
@@ -199,24 +199,24 @@ class Fill:
 
     def _begin(self, copy: Copy) -> None:
         """Open the first lane, and beside it those for which there are connections already."""
-        for place, (start, stop) in enumerate(self._first_spans(copy)):
-            if place and not self._budget.take():
-                return
-            self._open(Lane(fill=self, copy=copy, position=start, stop=stop, hired=place > 0))
-
-    def _first_spans(self, copy: Copy) -> Sequence[tuple[int, int | None]]:
-        """What the first lanes are to fetch: a file that has begun is gone on with by one."""
         if self.size is None:
-            return ((pieces.mark(self.spool.held), None),)
+            self._open(Lane(fill=self, copy=copy, position=pieces.mark(self.spool.held), stop=None))
+            return
         if self.spool.held:
-            return pieces.gaps(self.size, self.spool.held)[:1]
-        idle = 0 if self.alone or not self._blame.may_help(copy) else copy.idle
-        return pieces.shares(self.size, idle=idle, most=copy.connections, rate=copy.rate)
+            spans = pieces.gaps(self.size, self.spool.held)[:1]  # what has begun is gone on with by one
+        else:
+            may = self._shares and not self.alone and self.blame.may_help(copy)
+            spans = pieces.shares(self.size, idle=copy.idle if may else 0, most=copy.connections)
+        self.shared = self.shared or len(spans) > 1
+        share = Share.FIRST if len(spans) > 1 else None
+        for start, stop in spans:
+            self._open(Lane(fill=self, copy=copy, position=start, stop=stop, share=share))
+            share = Share.BESIDE
 
     def _most(self) -> int:
         if self.alone:
             return 1
-        able = [copy for copy in self._copies if self._blame.may_help(copy)]
+        able = [copy for copy in self._copies if self.blame.may_help(copy)]
         return max(1, sum(copy.connections for copy in able))
 
     def _hire(self, beside: Lane | None = None) -> bool:
@@ -225,7 +225,7 @@ class Fill:
         It takes the next span, or is to bring the bytes of the lane `beside` which it stands, from another mirror.
         """
         passed = relief.asked(beside, self._lanes.values())
-        able = [copy for copy in self._copies if self._blame.may_help(copy) and copy.origin not in passed]
+        able = [copy for copy in self._copies if self.blame.may_help(copy) and copy.origin not in passed]
         copy = relief.most_spare(able, self._lanes.values())
         if copy is None or not self._budget.take():
             return False
@@ -256,12 +256,13 @@ class Fill:
         lane = self._lanes.pop(task)
         if lane.hired:
             self._budget.give_back()
-        if task.cancelled():
+        if task.cancelled() or isinstance(error := task.exception(), NoneIdle):
             return
-        error = task.exception()
         origin = lane.copy.origin
-        if isinstance(error, NoRanges):
-            self._blame.ignores_ranges(origin)
+        if isinstance(error, NoRanges) or (
+            lane.share is Share.BESIDE and isinstance(error, UpstreamError | FileNotFound)
+        ):
+            self.blame.no_help(origin)
         elif isinstance(error, FileNotFound):
             self._note(lane, UpstreamGarbled(origin, str(error)))
         elif isinstance(error, UpstreamError):
@@ -273,16 +274,19 @@ class Fill:
         """The lane has failed."""
         origin, name = lane.copy.origin, self.file.filename
         if lane.received:
-            self._blame.broke_off(origin, cause)
+            self.blame.broke_off(origin, cause)
             at = lane.position
             self._observer(TransferResumed(filename=name, origin=origin, offset=at, reason=str(cause)))
         else:
-            self._blame.failed(origin, cause, hired=lane.hired)
+            self.blame.failed(origin, cause)
             if not cause.told:
                 self._observer(MirrorFailed(origin=origin, what=name, reason=str(cause)))
 
     def _relieve(self) -> None:
-        """Take its span from a lane that brings nothing while others do."""
+        """Take its span from a lane that brings nothing while others do, or could."""
+        for task in relief.late(self._lanes, time.monotonic()):
+            task.cancel()
+            self.blame.no_help(self._lanes[task].copy.origin)
         for task in relief.stalled(self._lanes, time.monotonic()):
             task.cancel()
             self._note(self._lanes[task], relief.silence(self._lanes[task]))

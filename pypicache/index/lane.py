@@ -7,6 +7,7 @@ the fill's business.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -17,7 +18,7 @@ from pypicache.errors import UpstreamGarbled
 from pypicache.index.pump import Pump, skipping
 from pypicache.rules import pieces, resume
 from pypicache.rules.pieces import Span
-from pypicache.upstream.source import Body, Copy
+from pypicache.upstream.source import Body, Copy, Share
 
 if TYPE_CHECKING:
     from pypicache.index.fill import Fill
@@ -30,10 +31,20 @@ class NoRanges(Exception):
 class Lane:
     """Fetches [position, stop) from `copy`, and on; `stop` is None when the size isn't known.
 
-    A `hired` lane came to help others; the first one didn't.
+    A `hired` lane came to help others; the first one didn't. `share`: it is one of those that the file was shared out among.
     """
 
-    def __init__(self, *, fill: Fill, copy: Copy, position: int, stop: int | None, hired: bool) -> None:
+    def __init__(
+        self,
+        *,
+        fill: Fill,
+        copy: Copy,
+        position: int,
+        stop: int | None,
+        hired: bool = False,
+        share: Share | None = None,
+    ) -> None:
+        self.share = share
         self.copy = copy
         self.position = position
         self.stop = stop
@@ -43,7 +54,7 @@ class Lane:
         """Whether the mirror has answered its latest request."""
         self.touched = time.monotonic()
         self._fill = fill
-        self._began = self.touched
+        self.began = self.touched
         self._open_ended = False
 
     def __repr__(self) -> str:
@@ -52,8 +63,13 @@ class Lane:
     @property
     def rate(self) -> float:
         """Bytes a second since it began; 0 before the first byte."""
-        elapsed = time.monotonic() - self._began
+        elapsed = time.monotonic() - self.began
         return self.received / elapsed if self.received and elapsed > 0 else 0.0
+
+    def needs(self) -> float:
+        """Seconds that it will take for the rest of its span, going on as it has."""
+        left = 0 if self.stop is None else self.stop - self.position
+        return left / self.rate if self.rate else math.inf
 
     def span(self, size: int) -> Span:
         """What it is to fetch of a file of `size` bytes, as far as other lanes are concerned.
@@ -83,7 +99,7 @@ class Lane:
         whole = self._open_ended = stop is None or stop == fill.size
         self.answered = False
         async with await self.copy.open(
-            asked, None if whole else stop, if_range=etag if asked else None
+            asked, None if whole else stop, if_range=etag if asked else None, share=self.share
         ) as body:
             skip = await self._accept(body, None if whole and not asked else asked)
             if fill.spool.size is None and fill.size is not None:
@@ -137,8 +153,8 @@ class Lane:
                 fill.opened(self, total=body.total, etag=body.etag)
                 return count
             case resume.Append():
-                if body.status == HTTPStatus.OK and self.stop is not None:
-                    self.stop = fill.size  # all of it comes, whatever was asked for
+                if self.share is not None and body.status == HTTPStatus.OK and self.stop != fill.size:
+                    raise NoRanges  # others are asked for the rest of it
                 fill.opened(self, total=body.total, etag=body.etag)
                 return 0
 

@@ -44,6 +44,8 @@ class PageLeases:
     def _of(self, project: ProjectName, entry: Entry, *, revalidate: bool = False) -> Lease | None:
         if not entry.absent and entry.denied_at is not None and not self._offline:
             return None  # it is shown until that is confirmed, which is asked for soon
+        if (reads := self._shelf.reads(project, entry)) is None:
+            return None
         since, until = freshness.undisturbed(
             checked_at=entry.checked_at,
             asked_at=entry.asked_at,
@@ -53,4 +55,4 @@ class PageLeases:
             revalidate=revalidate,
             offline=self._offline,
         )
-        return Lease(since, until, self._shelf.reads(project, entry), ((self._shelf.at_hand, project),))
+        return Lease(since, until, reads, ((self._shelf.at_hand, project),))

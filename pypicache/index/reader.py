@@ -150,7 +150,7 @@ class Reader:
         await transfer.changed.wait()
 
     def _silence(self, patience: float) -> AllUpstreamsFailed:
-        causes = self._transfer.fill.causes if self._transfer.fill is not None else []
+        causes = self._transfer.fill.blame.causes if self._transfer.fill is not None else []
         told = {cause.origin for cause in causes}
         silent = dict.fromkeys(copy.origin for copy in self._transfer.copies if copy.origin not in told)
         return AllUpstreamsFailed(

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pypicache.errors import UpstreamTimeout
 from pypicache.index.lane import Lane
 from pypicache.rules import pieces
-from pypicache.upstream.source import Copy
+from pypicache.upstream.source import Copy, Share
 
 
 def stalled(lanes: Mapping[asyncio.Task[None], Lane], now: float) -> list[asyncio.Task[None]]:
@@ -20,6 +20,21 @@ def stalled(lanes: Mapping[asyncio.Task[None], Lane], now: float) -> list[asynci
     if now - newest >= pieces.STEP * 4:
         return []
     return [task for task, lane in lanes.items() if now - lane.touched > pieces.STALLED and not task.done()]
+
+
+def late(lanes: Mapping[asyncio.Task[None], Lane], now: float) -> list[asyncio.Task[None]]:
+    """Shares beside the first that have brought nothing for a while, or so little that they'd take long still, while the first is done."""
+    done = all(lane.share is not Share.FIRST for lane in lanes.values())
+    return [
+        task
+        for task, lane in lanes.items()
+        if lane.share is Share.BESIDE
+        and not task.done()
+        and (
+            now - lane.touched >= pieces.OVERDUE
+            or (done and now - lane.began >= pieces.OVERDUE and lane.needs() > pieces.OVERDUE)
+        )
+    ]
 
 
 def silence(lane: Lane) -> UpstreamTimeout:
@@ -47,7 +62,11 @@ def overdue(lanes: Collection[Lane], now: float) -> Lane | None:
             for each in (lane, *beside(lane, lanes))
         )
     ]
-    return min((lane for lane in silent if _at_work(lane)), key=lambda lane: lane.position, default=None)
+    return min(
+        (lane for lane in silent if _at_work(lane) and lane.share is not Share.BESIDE),
+        key=lambda lane: lane.position,
+        default=None,
+    )
 
 
 def beside(lane: Lane, lanes: Iterable[Lane]) -> list[Lane]:

@@ -71,10 +71,15 @@ class Shelf:
         self._see(project, seen)
         return entry
 
-    def reads(self, project: ProjectName, entry: Entry) -> tuple[Read, ...]:
-        """What is as it is now while that entry, which is at hand, is what is known; for a lease."""
+    def reads(self, project: ProjectName, entry: Entry) -> tuple[Read, ...] | None:
+        """What is as it is now while that entry is what is known, for a lease; None when it isn't any more."""
         mine: Read = (self._entries.peek, project, entry)
-        return (mine,) if self._shared is None else (mine, *self._shared.marks(self._key(project)))
+        if self._shared is None:
+            return (mine,)
+        marks = self._shared.marks(
+            self._key(project)
+        )  # first: what is stored from here on is noticed by one or the other
+        return (mine, *marks) if self.at_hand(project) is entry else None
 
     async def page(self, digest: str) -> bytes | None:
         """The page of that digest; None when it isn't there any more."""

@@ -218,7 +218,8 @@ class Transfer:
                 self._blob = await self._claim.publish(sha256)
                 return sha256
             self._report(wrong)
-            others = suspects.were_wrong(self.origins, certain=len(self.origins) == 1 and not resumed)
+            whole = len(self.origins) == 1 and not (resumed or self.fill is None or self.fill.shared)
+            others = suspects.were_wrong(self.origins, certain=whole)
             await self._claim.reject()
             if not others:
                 raise wrong
@@ -237,6 +238,7 @@ class Transfer:
             progress=self._progressed,
             goes_on=self._goes_on,
             max_size=self._max_size,
+            shares=not self.rejected,
         )
         self._become(State.FILL)
         await self.fill.run()

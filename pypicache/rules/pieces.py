@@ -4,8 +4,8 @@ A large file is fetched in pieces over several connections when one alone is slo
 connection and holds no bytes. Spans are half-open [start, stop) byte offsets, and a set of spans is a sorted tuple
 of them that neither overlap nor touch.
 
-- It begins with one connection for all of the file, or shares it out among several if these are there already and idle
-  (`shares`): then it costs the mirror nothing, and a file of 2 MB from far away comes in a third of the time.
+- It begins with one connection for all of the file. One that isn't large is shared out among several that lie idle, if the mirror is far
+  (`shares`): no connection is opened for that, and 2 MB from far away come in a third of the time.
 - For a file that comes within `PATIENCE` no connection is opened: mirrors are shared by many. If the rest would take longer, all connections that the mirrors allow are used. That is asked every `STEP` seconds.
 - The front comes first: a free connection takes the lowest bytes that nobody fetches, so that clients who
   read in order are never far behind.
@@ -22,7 +22,7 @@ Span = tuple[int, int]
 Spans = tuple[Span, ...]
 
 SPLIT_FROM = 8 << 20
-"""A file smaller than this comes over one connection."""
+"""For a file smaller than this no connection is opened beside the first."""
 
 PATIENCE = 3.0
 """Seconds that the rest may take over the connections there are, before more are opened."""
@@ -35,9 +35,6 @@ SMALLEST, LARGEST = 1 << 20, 8 << 20
 
 SHARE = 512 << 10
 """The smallest share of a file that is shared out from the start; SMALLEST is more, since those pieces are cut out of what is on its way."""
-
-SOON = 0.25
-"""Seconds within which a file comes that isn't worth sharing out."""
 
 OVERDUE = 2.0
 """Seconds of silence after which another mirror is asked for what the only connection was to bring."""
@@ -85,17 +82,16 @@ def gaps(size: int, held: Spans, taken: Sequence[Span] = ()) -> Spans:
     return tuple(found)
 
 
-def shares(size: int, *, idle: int, most: int, rate: float | None) -> Spans:
-    """The spans of a file that its first connections take, each another one; what they leave is anybody's.
+def shares(size: int, *, idle: int, most: int) -> Spans:
+    """The spans of a file that its first connections take, each another one.
 
-    `idle` other connections to the mirror have nothing to do, `most` may be used for one file; `rate` is what one brings there, in
-    bytes a second, None when that isn't known.
+    `idle` connections to the mirror have nothing to do, the one for the first share among them; `most` may be used for one file.
     """
-    count = max(1, min(most, 1 + idle, size // SHARE))
-    if count == 1 or (rate and size / rate <= SOON):
+    count = min(most, idle, size // SHARE)
+    if size >= SPLIT_FROM or count < 2:  # noqa: PLR2004 - one is as good as none
         return ((0, size),)
-    step = min(-(-size // count), LARGEST)
-    return tuple((start, min(start + step, size)) for start in range(0, count * step, step))
+    step = -(-size // count)
+    return tuple((start, min(start + step, size)) for start in range(0, size, step))
 
 
 def next_piece(size: int, held: Spans, taken: Sequence[Span], *, lanes: int, rate: float) -> Span | None:

@@ -248,6 +248,8 @@ class FileSpool:
         try:
             length = write_at(self._fd, offset, buffers)
             with self._lock:
+                if offset < self._hashed:  # they were, by another thread, while these were written
+                    self._hash, self._hashed = hashlib.sha256(), 0
                 self._held = pieces.add(self._held, (offset, offset + length))
                 self._note(self._held)
                 if offset == self._hashed:

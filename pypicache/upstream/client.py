@@ -28,7 +28,7 @@ from pypicache.rules.freshness import clamp_age
 from pypicache.simple.links import OWN, packages_path
 from pypicache.simple.model import File, ProjectName
 from pypicache.upstream.faults import status_line
-from pypicache.upstream.files import FileCopy, Parts, Slots
+from pypicache.upstream.files import FileCopy, Parts
 from pypicache.upstream.lookup import OwnPages
 from pypicache.upstream.replies import content_coding, read_all, usable
 from pypicache.upstream.source import Copy, Listing, NotModified, Validators
@@ -67,8 +67,8 @@ class Client:
         self._page_budget = page_budget
         self._monotonic = monotonic
         # Files wait for their turn here and not in the connector, where waiting would look like a silent mirror.
-        self._slots = Slots(LIMITS["files"])
-        self._parts = Parts()
+        self._slots = asyncio.Semaphore(LIMITS["files"])
+        self._parts = Parts(monotonic=monotonic)
         self._own_pages = OwnPages(origin=wire.name, fetch=self.project, offload=offload, monotonic=monotonic)
 
     async def __aenter__(self) -> Self:

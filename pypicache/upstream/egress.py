@@ -132,3 +132,21 @@ def from_netrc(origin: str, host: str) -> str | None:
     except (OSError, RuntimeError, UnicodeError, netrc.NetrcParseError) as error:
         raise ConfigError([f"{origin}: the netrc file can't be used ({type(error).__name__})"]) from error
     return None if found is None else aiohttp.encode_basic_auth(found[0], found[2] or "")
+
+
+def authorization(username: str | None, password: str | None, token: str | None) -> str | None:
+    """The Authorization header: basic (RFC 7617) or bearer (RFC 6750)."""
+    if token is not None:
+        return f"Bearer {token}"
+    if username is None and password is None:
+        return None
+    return aiohttp.encode_basic_auth(username or "", password or "")
+
+
+def without_userinfo(url: str) -> tuple[str, str | None]:
+    """The URL without user and password, and the Authorization header that they make."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, None
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return bare, authorization(unquote(parts.username or ""), unquote(parts.password or ""), None)

@@ -9,6 +9,7 @@ Content-Range is an error, never a short file.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
@@ -18,6 +19,7 @@ from pypicache.errors import FileNotFound, UpstreamGarbled, UpstreamRefused, Ups
 from pypicache.rules.conditional import is_strong
 from pypicache.rules.ranges import parse_content_range, parse_unsatisfied
 from pypicache.upstream.faults import FAULTS, translate
+from pypicache.upstream.source import NoneIdle, Share
 from pypicache.upstream.wire import Reply, Wire
 
 SLOWEST = 1000.0
@@ -101,31 +103,36 @@ class FileBody:
         self._done()
 
 
-class Slots(asyncio.Semaphore):
-    """So many files at a time."""
+SHARES = 24
+"""Shares beside the first that a mirror is asked for at a time, of all files together."""
 
-    @property
-    def free(self) -> int:
-        """How many more need not wait."""
-        return 0 if self.locked() else self._value
+LATER = 600.0
+"""Seconds for which a mirror that failed over a part isn't asked for shares."""
 
 
 class Parts:
-    """Whether a mirror serves parts of its files, as far as its answers tell; kept over its files.
+    """Whether a mirror serves parts of its files, as far as its answers tell, and how many shares it is asked for; kept over its files.
 
     Who asks for parts of a file that could be had at once all the same, has it come twice from a server that sends
     the whole file instead, and is refused where connections are few. So that is done only where the server has said that it
-    serves parts (RFC 9110 section 14.3), and never again after one wasn't to be had.
+    serves parts (RFC 9110 section 14.3), never again after it sent the whole file, and not for a while after it refused one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._served_at: str | None = None
-        self._failed = False
+        self._not_before = -math.inf
+        self._left = SHARES
 
     @property
     def served_at(self) -> str | None:
         """A URL where parts are served, most likely as of its other files; None: that isn't known, or isn't so."""
-        return None if self._failed else self._served_at
+        return None if self._monotonic() < self._not_before else self._served_at
+
+    @property
+    def left(self) -> int:
+        """How many more shares it may be asked for."""
+        return self._left
 
     def answered(self, reply: Reply, *, ranged: bool) -> None:
         """It has answered; `ranged`: it was asked for a part, and on no condition."""
@@ -133,7 +140,17 @@ class Parts:
         if status == _PART or (reply.header("Accept-Ranges") or "").strip().lower() == "bytes":
             self._served_at = reply.url
         if ranged and status not in {_PART, _UNSATISFIABLE, *_ABSENT}:
-            self._failed = True
+            self._not_before = math.inf if status == _WHOLE else self._monotonic() + LATER
+
+    def take(self) -> None:
+        """One share more. Raises NoneIdle where it is one too many."""
+        if not self._left:
+            raise NoneIdle
+        self._left -= 1
+
+    def give_back(self) -> None:
+        """One less."""
+        self._left += 1
 
 
 class FileCopy:
@@ -148,7 +165,7 @@ class FileCopy:
         wire: Wire,
         filename: str,
         locate: Callable[[], Awaitable[str]],
-        slots: Slots,
+        slots: asyncio.Semaphore,
         parts: Parts,
         connections: int,
     ) -> None:
@@ -164,14 +181,9 @@ class FileCopy:
 
     @property
     def idle(self) -> int:
-        """How many connections have nothing to do where the mirror's last file came from, and may be used; none unless it serves parts."""
+        """How many connections to where the mirror's last file came from may be used for shares; none unless it serves parts."""
         url = self._parts.served_at
-        return 0 if url is None else min(self._wire.idle(url), self._slots.free)
-
-    @property
-    def rate(self) -> float | None:
-        """Not known here."""
-        return None
+        return 0 if url is None else min(self._wire.idle(url), self._parts.left)
 
     async def open(
         self,
@@ -179,6 +191,7 @@ class FileCopy:
         stop: int | None = None,
         *,
         if_range: str | None = None,
+        share: Share | None = None,
         asking: Callable[[], object] | None = None,
     ) -> FileBody:
         """Ask for bytes [start, stop); waits for its turn where too many files are being fetched from the mirror."""
@@ -188,24 +201,29 @@ class FileCopy:
             headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
             if if_range is not None:
                 headers["If-Range"] = if_range
-        await self._slots.acquire()
+        beside = share is Share.BESIDE
+        if beside:
+            self._parts.take()
+        else:
+            await self._slots.acquire()
+        done = self._parts.give_back if beside else self._slots.release
         try:
             if asking is not None:
                 asking()
             async with self._locating:
                 url = self._url = self._url or await self._locate()
-            reply = await self._wire.get(url, lane="files", headers=headers)
+            reply = await self._wire.get(url, lane="files", headers=headers, idle_only=beside)
             self._parts.answered(reply, ranged=ranged and if_range is None)
             try:
-                return self._body(reply, ranged=ranged)
+                return self._body(reply, ranged=ranged, done=done)
             except BaseException:
                 reply.response.close()
                 raise
         except BaseException:
-            self._slots.release()
+            done()
             raise
 
-    def _body(self, reply: Reply, *, ranged: bool) -> FileBody:
+    def _body(self, reply: Reply, *, ranged: bool, done: Callable[[], None]) -> FileBody:
         response = reply.response
         if response.status in _ABSENT:
             raise FileNotFound(f"{self._filename}: {self.origin} answered {response.status}")
@@ -227,4 +245,4 @@ class FileCopy:
             length = part.stop - part.start
         elif response.status == _UNSATISFIABLE:
             total = parse_unsatisfied(reply.header("Content-Range"))
-        return FileBody(self._wire, reply, start=start, total=total, length=length, done=self._slots.release)
+        return FileBody(self._wire, reply, start=start, total=total, length=length, done=done)

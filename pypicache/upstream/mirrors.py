@@ -200,7 +200,7 @@ class Mirrors:
 
         return [
             WatchedCopy(
-                copy, self._reporter(mirror, file.filename), partial(mirror.probe, "files"), mirror.rate
+                copy, self._reporter(mirror, file.filename), partial(mirror.probe, "files"), mirror.far
             )
             for mirror in self._order("files", first=origin)
             if trusted(mirror)

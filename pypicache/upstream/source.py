@@ -10,6 +10,7 @@ Three answers are kept apart everywhere: a page (`Listing`), "unchanged" (`NotMo
 
 from __future__ import annotations
 
+import enum
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -91,6 +92,19 @@ class Body(Protocol):
     ) -> None: ...
 
 
+class Share(enum.Enum):
+    """What a request is for, where a file is shared out among several from the start."""
+
+    FIRST = "first"
+    """The first share: it is asked for as any file is."""
+    BESIDE = "beside"
+    """Another one: only over a connection that lies idle. What becomes of it says nothing of the mirror."""
+
+
+class NoneIdle(Exception):
+    """No connection lies idle, or not that many may be used for shares."""
+
+
 class Copy(Protocol):
     """One mirror's copy of one file."""
 
@@ -98,16 +112,11 @@ class Copy(Protocol):
     """The mirror's name."""
 
     connections: int
-    """How many connections one large file may use there at a time."""
+    """How many connections one file may use there at a time."""
 
     @property
     def idle(self) -> int:
-        """How many connections to where the mirror's files are have nothing to do; none while it isn't known to serve parts of files."""
-        ...
-
-    @property
-    def rate(self) -> float | None:
-        """Bytes a second that a connection brought of files lately; None when that isn't known."""
+        """How many connections may be used to share the file out; none unless they were used a moment ago, the mirror is far and serves parts."""
         ...
 
     async def open(
@@ -116,12 +125,13 @@ class Copy(Protocol):
         stop: int | None = None,
         *,
         if_range: str | None = None,
+        share: Share | None = None,
         asking: Callable[[], object] | None = None,
     ) -> Body:
         """Ask for bytes [start, stop) of the file, all of it when start is 0 and stop None.
 
         Too many at a time wait for their turn; `asking` is called when it has come. A mirror may ignore the range: look at the body's `status` and `start`. Raises FileNotFound for
-        a 404 or 410 (that mirror's fault, if its page lists the file), UpstreamError for all else.
+        a 404 or 410 (that mirror's fault, if its page lists the file), NoneIdle for a `share`, UpstreamError for all else.
         """
         ...
 

@@ -31,6 +31,9 @@ FAN = 4
 MOST = 32
 """Spare connections to one host."""
 
+FRESH = 5.0
+"""Seconds since a connection was used or made, within which it counts as idle."""
+
 PAUSE = 10.0
 """Seconds without new ones after one couldn't be made."""
 
@@ -99,10 +102,18 @@ class Connector(aiohttp.TCPConnector):
         return await exchange(connection, head, read_timeout=read_timeout)
 
     def idle(self, url: str) -> int:
-        """How many connections to that host have nothing to do."""
+        """How many connections to that host have nothing to do, and had a moment ago: those are still there, most likely."""
         parts = urlsplit(url)
         host = self._known.get((parts.scheme, parts.netloc))
-        return 0 if host is None else len(self._conns.get(host.key, ()))
+        now = self._loop.time()
+        return (
+            sum(
+                now - since <= FRESH and protocol.is_connected() and not protocol.should_close
+                for protocol, since in self._conns.get(host.key, ())
+            )
+            if host is not None
+            else 0
+        )
 
     def fan_out(self, url: str) -> None:
         """More will be asked for there, at the same time: have connections ready."""

@@ -26,6 +26,9 @@ Serves = Literal["both", "pages", "files"]
 MEASURABLE = 256 << 10
 """Fewer bytes than this say nothing of a mirror's throughput."""
 
+FAR = 0.02
+"""Seconds to the first byte of a page; sooner, and the mirror is near."""
+
 _BUSY = frozenset({408, 425, 429})
 
 
@@ -127,9 +130,10 @@ class Mirror:
             return True
         return worse(self.scores[kind], [m.scores[kind] for m in others if m is not self], self._clock())
 
-    def rate(self) -> float | None:
-        """Bytes a second that one connection brought of its files lately; None when too little is known."""
-        return self.scores["files"].rate.mean(self._clock())
+    def far(self) -> bool:
+        """Whether its answers are known to begin late enough for a round trip to matter."""
+        latency = self.scores["pages"].latency.mean(self._clock())
+        return latency is not None and latency >= FAR
 
     def probe(self, kind: Kind) -> None:
         """A request is about to be sent."""

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from pypicache.errors import UpstreamError, UpstreamTimeout
-from pypicache.upstream.source import Body, Copy
+from pypicache.upstream.source import Body, Copy, Share
 
 SILENCE = 1.5
 """Seconds without an answer after which a request that is given up counts as a failure: somebody else was quicker."""
@@ -27,24 +27,19 @@ class WatchedCopy:
     """A `Copy` that reports what became of it."""
 
     def __init__(
-        self, copy: Copy, report: Report, opening: Callable[[], None], rate: Callable[[], float | None]
+        self, copy: Copy, report: Report, opening: Callable[[], None], far: Callable[[], bool]
     ) -> None:
         self.origin = copy.origin
         self.connections = copy.connections
         self._copy = copy
-        self._rate = rate
+        self._far = far
         self._report = report
         self._opening = opening
 
     @property
     def idle(self) -> int:
-        """As the copy's."""
-        return self._copy.idle
-
-    @property
-    def rate(self) -> float | None:
-        """What is known of the mirror's."""
-        return self._rate()
+        """As the copy's, if the mirror is far: a near one brings a file as fast over one."""
+        return self._copy.idle if self._far() else 0
 
     async def open(
         self,
@@ -52,9 +47,12 @@ class WatchedCopy:
         stop: int | None = None,
         *,
         if_range: str | None = None,
+        share: Share | None = None,
         asking: Callable[[], object] | None = None,
     ) -> Body:
-        """As the copy's; `opening` is called first. What waits for its turn says nothing of the mirror."""
+        """As the copy's; `opening` is called first. What waits for its turn says nothing of the mirror, nor does a share beside the first."""
+        if share is Share.BESIDE:
+            return await self._copy.open(start, stop, if_range=if_range, share=share, asking=asking)
         self._opening()
         began: float | None = None
 
@@ -65,7 +63,7 @@ class WatchedCopy:
                 asking()
 
         try:
-            body = await self._copy.open(start, stop, if_range=if_range, asking=asks)
+            body = await self._copy.open(start, stop, if_range=if_range, share=share, asking=asks)
         except UpstreamError as error:
             self._report(error, 0, 0.0)
             raise
@@ -76,13 +74,14 @@ class WatchedCopy:
                     UpstreamTimeout(self.origin, f"given up after {silence:.1f} s of silence"), 0, 0.0
                 )
             raise
-        return WatchedBody(body, self._report)
+        return WatchedBody(body, self._report, alone=share is None)
 
 
 class WatchedBody:
-    """A `Body` that reports how it ended."""
+    """A `Body` that reports how it ended; one that came `alone` also how fast."""
 
-    def __init__(self, body: Body, report: Report) -> None:
+    def __init__(self, body: Body, report: Report, *, alone: bool = True) -> None:
+        self._alone = alone
         self.origin = body.origin
         self.status = body.status
         self.start = body.start
@@ -128,4 +127,4 @@ class WatchedBody:
     def _tell(self, error: UpstreamError | None) -> None:
         if not self._reported:
             self._reported = True
-            self._report(error, self._received, self._waited)
+            self._report(error, self._received if self._alone else 0, self._waited)

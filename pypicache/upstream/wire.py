@@ -23,7 +23,7 @@ from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -33,13 +33,14 @@ from pypicache.errors import ConfigError, UpstreamRefused
 from pypicache.rules.addresses import Network
 from pypicache.rules.redirects import Refused, follow, same_origin
 from pypicache.rules.retry import retry_after
-from pypicache.upstream.egress import Egress, from_netrc, tls
+from pypicache.upstream.egress import Egress, authorization, from_netrc, tls, without_userinfo
 from pypicache.upstream.exchange import Response
 from pypicache.upstream.faults import FAULTS, BadLink, ForbiddenAddress, refusal, translate
 from pypicache.upstream.guard import Guard, SocketFactory, plain_socket
 from pypicache.upstream.kept import keep
 from pypicache.upstream.meter import Lane, Meter
 from pypicache.upstream.resolver import FOREIGN, Resolver
+from pypicache.upstream.source import NoneIdle
 from pypicache.upstream.spare import Connector
 
 LIMITS: Mapping[Lane, int] = {"pages": 50, "files": 64}
@@ -95,7 +96,7 @@ class Wire:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
-        self.url, from_url = _without_userinfo(url)
+        self.url, from_url = without_userinfo(url)
         self.read_timeout = read_timeout
         self.pages = asyncio.Semaphore(LIMITS["pages"])
         """Held by whoever asks for a page, until it is read."""
@@ -111,9 +112,9 @@ class Wire:
         self._everywhere = {"User-Agent": agent}
         self._via = via
         self._netrc = netrc
-        authorization = _authorization(username, password, token) or from_url
-        if authorization is not None:
-            self._own_headers["Authorization"] = authorization
+        said = authorization(username, password, token) or from_url
+        if said is not None:
+            self._own_headers["Authorization"] = said
         self._sessions: dict[Route, aiohttp.ClientSession] = {}
         self._connectors: dict[Route, Connector] = {}
         self._stack = AsyncExitStack()
@@ -158,15 +159,19 @@ class Wire:
             raise BadLink(self.name, target.reason.replace("redirect", "link"))
         return target
 
-    async def get(self, url: str, *, lane: Lane, headers: Mapping[str, str]) -> Reply:
+    async def get(
+        self, url: str, *, lane: Lane, headers: Mapping[str, str], idle_only: bool = False
+    ) -> Reply:
         """GET `url`, verbatim, through at most five redirects. Raises UpstreamError for all that isn't a response.
 
-        `headers` are this request's own and win over all others.
+        `headers` are this request's own and win over all others. `idle_only`: raises NoneIdle where that takes another connection.
         """
         hops = 0
         while True:
             try:
-                response = await self._send(url, headers)
+                response = await self._send(url, headers, idle_only=idle_only)
+            except NoneIdle:
+                raise
             except BaseException:
                 self.meter.failed(lane)
                 raise
@@ -193,14 +198,14 @@ class Wire:
         wait = retry_after(reply.header("Retry-After"), self._wall_clock())
         return refusal(self.name, reply.response.status, reply.response.reason, what=what, retry_after=wait)
 
-    async def _send(self, url: str, headers: Mapping[str, str]) -> Response:
+    async def _send(self, url: str, headers: Mapping[str, str], *, idle_only: bool) -> Response:
         """One hop: within a time limit of its own up to the end of the head, since a head may drip for ever.
 
         aiohttp tries a connection that breaks before its answer once more (RFC 9110 section 9.2.2), so this needn't.
         """
         try:
             async with asyncio.timeout(self._head_timeout):
-                return await self._request(url, headers)
+                return await self._request(url, headers, idle_only=idle_only)
         except aiohttp.ConnectionTimeoutError as error:
             raise translate(
                 error, self.name, silence=f"no connection within {self._connect_timeout:g} s"
@@ -210,7 +215,7 @@ class Wire:
         except FAULTS as error:
             raise translate(error, self.name, silence=f"no answer within {self._head_timeout:g} s") from error
 
-    async def _request(self, url: str, headers: Mapping[str, str]) -> Response:
+    async def _request(self, url: str, headers: Mapping[str, str], *, idle_only: bool) -> Response:
         if len(url) > _MAX_URL:
             raise BadLink(self.name, "a URL that is too long")
         own = same_origin(url, self.url)
@@ -228,6 +233,8 @@ class Wire:
                 answer = await self._connectors[direct].exchange(url, sent, read_timeout=self.read_timeout)
                 if answer is not None:
                     return answer
+            if idle_only:
+                raise NoneIdle
             session = self._sessions[direct if proxy is None else "socks"]
             return await session.get(URL(url, encoded=True), headers=sent, allow_redirects=False)
         secret = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
@@ -278,21 +285,3 @@ def _pool(verify: ssl.SSLContext | bool) -> Mapping[str, Any]:  # noqa: FBT001 -
         "limit_per_host": sum(LIMITS.values()),
         "keepalive_timeout": KEEPALIVE,
     }
-
-
-def _authorization(username: str | None, password: str | None, token: str | None) -> str | None:
-    """The Authorization header: basic (RFC 7617) or bearer (RFC 6750)."""
-    if token is not None:
-        return f"Bearer {token}"
-    if username is None and password is None:
-        return None
-    return aiohttp.encode_basic_auth(username or "", password or "")
-
-
-def _without_userinfo(url: str) -> tuple[str, str | None]:
-    """The URL without user and password, and the Authorization header that they make."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url, None
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    return bare, _authorization(unquote(parts.username or ""), unquote(parts.password or ""), None)

@@ -252,3 +252,21 @@ def test_what_another_process_learns_ends_a_lease_here_at_once(tmp_path: Path) -
         theirs.stored([entry_key("root/pypi", NAME)])
         assert not lease.holds(1001.0)
         assert leases.of_held(NAME) is None
+
+
+class Overtaken(OneOfTwo):
+    """Another process stores something between two looks at what is known."""
+
+    def __init__(self, ours: Generations, theirs: Generations) -> None:
+        super().__init__(ours)
+        self.marks = lambda key: (theirs.stored([key]), ours.marks(key))[1]
+
+
+def test_no_lease_is_given_of_what_another_process_has_just_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "generations"
+    Generations.make(path, 2)
+    with Generations(path, number=0, count=2) as ours, Generations(path, number=1, count=2) as theirs:
+        shelf = Shelf(index="root/pypi", store=Overtaken(ours, theirs))
+        leases = PageLeases(index="root/pypi", shelf=shelf, windows=WINDOWS, offline=False)
+        shelf.keep(NAME, Entry(checked_at=1000.0, asked_at=1000.0, page_digest="0" * 64))
+        assert leases.of_held(NAME) is None

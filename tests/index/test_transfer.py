@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,10 +33,9 @@ from pypicache.rules.finish import GRACE
 from pypicache.simple.model import Digest, File
 from pypicache.store.disk import DiskBlobStore
 from pypicache.store.memory import MemoryBlobStore
-from pypicache.upstream.source import Copy
+from pypicache.upstream.source import Copy, NoneIdle, Share
 from tests.clock import ManualClock
 from tests.fakes import FakeBody, FakeCopy, Recorder, Script
-from tests.waiting import until_so
 
 DATA = bytes(range(256)) * 2000
 MIB = 1 << 20
@@ -209,15 +210,25 @@ LARGE = os.urandom(256) * (8 << 10)
 """2 MiB."""
 
 
+def sharing(answer: Callable[[int, int | None], Script], *, idle: int = 3, **more: Any) -> FakeCopy:
+    """A far mirror with idle connections."""
+    return FakeCopy(more.pop("origin", "a"), more.pop("steps", [answer]), connections=4, idle=idle, **more)
+
+
+def large(**more: Any) -> File:
+    return listed(LARGE, **{"size": len(LARGE), **more})
+
+
 async def test_what_lies_idle_brings_a_share_from_the_start(begin: Made) -> None:
     """All of them at once, each but its share, and the front is readable before the others have come."""
     ends = asyncio.Event()
-    copy = FakeCopy("a", [parts(LARGE, ends=ends)], connections=4, idle=2)
-    transfer, task = begin([copy], file=listed(LARGE, size=len(LARGE)))
+    copy = sharing(parts(LARGE, ends=ends))
+    transfer, task = begin([copy], file=large())
     reader = reader_of(transfer)
     third = -(-len(LARGE) // 3)
     assert await reader.available(0) == third
     assert copy.opened == [(0, third, None), (third, 2 * third, None), (2 * third, None, None)]
+    assert copy.shares == [Share.FIRST, Share.BESIDE, Share.BESIDE]
     ends.set()
     assert await read_all(reader) == LARGE
     await task
@@ -227,93 +238,155 @@ async def test_what_lies_idle_brings_a_share_from_the_start(begin: Made) -> None
 @pytest.mark.parametrize(
     ("file", "copy"),
     [
-        (listed(LARGE, size=len(LARGE), digest=False), FakeCopy("a", [parts(LARGE)], connections=4, idle=2)),
-        (listed(LARGE, size=None), FakeCopy("a", [parts(LARGE)], connections=4, idle=2)),
-        (listed(LARGE, size=len(LARGE)), FakeCopy("a", [parts(LARGE)], connections=4, idle=2, rate=1e9)),
-        (listed(LARGE, size=len(LARGE)), FakeCopy("a", [parts(LARGE)], connections=1, idle=2)),
+        (large(digest=False), sharing(parts(LARGE))),
+        (large(size=None), sharing(parts(LARGE))),
+        (large(), sharing(parts(LARGE), idle=1)),
+        (large(), FakeCopy("a", [parts(LARGE)], connections=1, idle=3)),
     ],
-    ids=["no digest", "no size", "soon here", "one connection"],
+    ids=["no digest", "no size", "only one", "one connection"],
 )
 async def test_what_is_not_shared_out(begin: Made, file: File, copy: FakeCopy) -> None:
     transfer, task = begin([copy], file=file)
     assert await read_all(reader_of(transfer)) == LARGE
     await task
-    assert copy.opened == [(0, None, None)]
+    assert (copy.opened, copy.shares) == ([(0, None, None)], [None])
 
 
-async def test_no_more_is_shared_out_than_all_downloads_may_have(begin: Made) -> None:
-    """What no helper was there for is brought by whoever is done first; helpers are given back."""
-    lanes, ends = Budget(4), asyncio.Event()
-    copies = [FakeCopy("a", [parts(LARGE, ends=ends)], connections=4, idle=3) for _ in range(3)]
-    made = [begin([copy], file=listed(LARGE, size=len(LARGE)), lanes=lanes) for copy in copies]
-    # All four shares; two, of which the front is done and gone on with; one, likewise.
-    await until_so(lambda: [len(copy.opened) for copy in copies] == [4, 2 + 1, 1 + 1])
-    assert {copy.opened[0] for copy in copies} == {(0, MIB // 2, None)}
-    ends.set()
-    await asyncio.gather(*(task for _, task in made))
-    assert [lanes.take() for _ in range(5)] == [True] * 4 + [False]
+async def test_shares_take_nothing_of_what_large_files_may_have(begin: Made) -> None:
+    lanes = Budget(0)
+    copy = sharing(parts(LARGE))
+    _, task = begin([copy], file=large(), lanes=lanes)
+    await task
+    assert len(copy.opened) == 3
 
 
-async def test_a_mirror_that_ignores_parts_after_all_brings_the_whole_file(begin: Made) -> None:
-    copy = FakeCopy("a", [Script(LARGE, total=len(LARGE), piece=1 << 20)], connections=4, idle=3)
-    other = FakeCopy("b", [rest(LARGE)])
-    transfer, task = begin([copy, other], file=listed(LARGE, size=len(LARGE)))
+async def test_shares_for_which_nothing_was_idle_after_all_are_brought_by_the_first(begin: Made) -> None:
+    copy = sharing(parts(LARGE), fails={Share.BESIDE: NoneIdle()})
+    transfer, task = begin([copy], file=large())
     assert await read_all(reader_of(transfer)) == LARGE
     await task
-    assert len(copy.opened) == 4  # the first share's answer was the whole file, and it was read to its end
-    assert other.opened == []
+    assert transfer.fill is not None
+    assert transfer.fill.blame.may_help(copy)
+    assert copy.shares == [Share.FIRST, Share.BESIDE, Share.BESIDE, Share.FIRST]
 
 
-class Few(FakeCopy):
-    """A mirror that serves one request at a time, and refuses others."""
-
-    busy = False
-
-    async def open(
-        self,
-        start: int = 0,
-        stop: int | None = None,
-        *,
-        if_range: str | None = None,
-        asking: Callable[[], object] | None = None,
-    ) -> FakeBody:
-        if self.busy:
-            self.opened.append((start, stop, if_range))
-            raise UpstreamRefused(self.origin, "503 Service Unavailable", http_status=503)
-        self.busy = True
-        return await super().open(start, stop, if_range=if_range)
-
-
-async def test_a_mirror_that_takes_one_connection_brings_all_over_it(begin: Made) -> None:
-    """What it refuses to the others counts for nothing."""
-    copy = Few("a", [parts(LARGE)], connections=4, idle=3)
-    transfer, task = begin([copy], file=listed(LARGE, size=len(LARGE)))
-    reader = reader_of(transfer)
-    assert await reader.available(0) > 0
-    copy.busy = False
-    assert await read_all(reader) == LARGE
+@pytest.mark.parametrize(
+    "error",
+    [UpstreamRefused("a", "503", http_status=503), UpstreamTimeout("a", "silent"), FileNotFound("gone")],
+    ids=str,
+)
+async def test_a_mirror_that_refuses_all_but_the_first_brings_all_over_that(
+    begin: Made, error: PypicacheError
+) -> None:
+    """What becomes of the others counts for nothing."""
+    seen = Recorder()
+    copy = sharing(parts(LARGE), fails={Share.BESIDE: error})
+    transfer, task = begin([copy], file=large(), observer=seen)
+    assert await read_all(reader_of(transfer)) == LARGE
     await task
+    assert {type(event) for event in seen.events} == {FileStored}
+    assert transfer.fill is not None
+    assert not transfer.fill.blame.may_help(copy)
+
+
+async def test_a_mirror_that_ignores_parts_after_all_is_asked_for_the_whole_file(begin: Made) -> None:
+    copy = sharing(lambda _start, _stop: Script(LARGE, total=len(LARGE), piece=MIB))
+    other = FakeCopy("b", [rest(LARGE)])
+    transfer, task = begin([copy, other], file=large())
+    assert await read_all(reader_of(transfer)) == LARGE
+    await task
+    assert copy.opened[-1] == (0, None, None)
+    assert (len(copy.opened), other.opened) == (4, [])
 
 
 async def test_tries_are_as_many_as_without_shares(begin: Made) -> None:
-    """All shares are refused at first, by a mirror that then thinks better of it."""
+    """All are refused at first, by a mirror that then thinks better of it."""
     refused = UpstreamRefused("a", "503", http_status=503)
-    copy = FakeCopy("a", [*[refused] * 4, parts(LARGE)], connections=4, idle=3)
-    transfer, task = begin([copy], file=listed(LARGE, size=len(LARGE)))
+    copy = sharing(parts(LARGE), steps=[refused, refused, refused, parts(LARGE)])
+    transfer, task = begin([copy], file=large())
     assert await read_all(reader_of(transfer)) == LARGE
     await task
-    assert copy.opened[4:] == [(0, None, None)]
+    assert (copy.opened[3:], copy.shares[3:]) == ([(0, None, None)], [None])
 
 
-async def test_shares_of_a_mirror_that_fails_are_the_next_ones(begin: Made) -> None:
-    """Once all have failed, the other mirror is asked, and for its own idle connections."""
-    dead = FakeCopy("a", [UpstreamRefused("a", "503", http_status=503)], connections=4, idle=3)
-    other = FakeCopy("b", [parts(LARGE)], connections=4, idle=1)
-    transfer, task = begin([dead, other], file=listed(LARGE, size=len(LARGE)))
+async def test_a_share_that_is_late_is_fetched_by_others(
+    begin: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "OVERDUE", 0.1)
+    monkeypatch.setattr(pieces, "STEP", 0.05)
+    copy = sharing(
+        parts(LARGE, ends=asyncio.Event()),
+        idle=2,
+        steps=[parts(LARGE), parts(LARGE, ends=asyncio.Event()), parts(LARGE)],
+    )
+    transfer, task = begin([copy], file=large())
+    async with asyncio.timeout(5):
+        assert await read_all(reader_of(transfer)) == LARGE
+    await task
+
+
+async def test_wrong_bytes_out_of_shares_are_fetched_once_more_as_a_whole(begin: Made) -> None:
+    """A mirror's parts may be wrong, or of two states of the file, where the whole is right."""
+
+    def answer(start: int, stop: int | None) -> Script:
+        whole = parts(LARGE)(start, stop)
+        return whole if not start else replace(whole, data=bytes(len(whole.data)))
+
+    seen = Recorder()
+    copy = sharing(answer)
+    transfer, task = begin([copy], file=large(), observer=seen)
+    await task
+    assert transfer.state is State.PUBLISHED
+    assert copy.opened[3:] == [(0, None, None)]
+    assert [type(event) for event in seen.events] == [FileRejected, FileStored]
+
+
+async def test_a_silent_mirror_is_overtaken_for_each_of_many_files_that_were_shared_out(
+    begin: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many shares there are, there is somebody left to ask the other one."""
+    monkeypatch.setattr(pieces, "OVERDUE", 0.1)
+    monkeypatch.setattr(pieces, "STEP", 0.05)
+    lanes, gate = Budget(8), asyncio.Event()
+    made = []
+    for _ in range(8):
+        silent = Silent("a", [parts(LARGE)], connections=4, idle=3)
+        silent.gate = gate
+        made.append(begin([silent, FakeCopy("b", [parts(LARGE)])], file=large(), lanes=lanes))
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(task for _, task in made))
+    assert [lanes.take() for _ in range(9)] == [True] * 8 + [False]
+
+
+async def test_a_lane_that_was_overtaken_brings_nothing_when_it_answers_after_all(
+    begin: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "OVERDUE", 0.1)
+    monkeypatch.setattr(pieces, "STEP", 0.05)
+    slow = Silent("a", [Script(bytes(len(LARGE)), total=len(LARGE))])
+    slow.gate = asyncio.Event()
+    ends = asyncio.Event()
+    other = FakeCopy(
+        "b", [lambda start, stop: Script(LARGE[start:stop], total=len(LARGE), piece=MIB, gate=ends)]
+    )
+    transfer, task = begin([slow, other], file=large())
+    await other.reached.wait()
+    slow.gate.set()
+    ends.set()
     assert await read_all(reader_of(transfer)) == LARGE
     await task
-    assert len(dead.opened) == 4
-    assert other.opened == [(0, MIB, None), (MIB, None, None)]
+    assert transfer.origins == ("b",)
+
+
+async def test_what_has_begun_is_gone_on_with_by_one(begin: Made, store: MemoryBlobStore) -> None:
+    copy = FakeCopy("a", [parts(LARGE)], connections=1)
+    spool = await store.spool("k0", len(LARGE))
+    await spool.write(MIB // 2, [LARGE[MIB // 2 : MIB]])
+    spool.close()
+    transfer, task = begin([copy], file=large())
+    await task
+    assert transfer.fill is not None
+    assert [start for start, _, _ in copy.opened] in ([0, MIB], [0])
 
 
 async def test_the_next_mirror_goes_on_when_the_first_is_dead(begin: Made) -> None:
@@ -493,6 +566,7 @@ class Silent(FakeCopy):
         stop: int | None = None,
         *,
         if_range: str | None = None,
+        share: Share | None = None,
         asking: Callable[[], object] | None = None,
     ) -> FakeBody:
         self.reached.set()

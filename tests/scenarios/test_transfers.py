@@ -19,9 +19,10 @@ import pytest
 
 from pypicache.rules import pieces
 from pypicache.upstream.spare import FAN
+from pypicache.upstream.standing import FAR
 from tests.client import get
 from tests.daemon import Daemon, config_for
-from tests.origin import Drip, Hang, Origin, Status
+from tests.origin import Delay, Drip, Hang, Origin, Status
 from tests.origin_faults import (
     Both,
     Chunked,
@@ -337,12 +338,13 @@ def test_a_file_is_shared_out_among_connections_that_are_there(origin: Origin, d
     first, item = wheel("first", "1.0", size=10_000), wheel("item", "1.0", size=2 * MIB)
     for each in (first, item):
         origin.add(each)
+    origin.script(lambda _: True, Delay(2 * FAR), repeat=True)
     running = daemon(config_for(origin, mirror={"connections": 4}))
     link = running.link(item)
     fetch(running.link(first), first)  # the mirror says of it that it serves parts
     until(lambda: origin.connections == 1 + FAN)
     fetch(link, item)
-    shares = pieces.shares(len(item.data), idle=FAN, most=4, rate=None)
+    shares = pieces.shares(len(item.data), idle=1 + FAN, most=4)
     ranges = [request.headers["range"].removeprefix("bytes=") for request in origin.gets(item.filename)]
     assert sorted(int(each.split("-")[0]) for each in ranges) == [start for start, _ in shares]
     assert origin.connections == 1 + FAN

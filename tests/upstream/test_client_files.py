@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from pypicache.errors import FileNotFound, UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
-from pypicache.upstream.files import SLOW_FOR, FileBody
-from pypicache.upstream.source import Body
+from pypicache.upstream.files import LATER, SHARES, SLOW_FOR, FileBody
+from pypicache.upstream.source import Body, NoneIdle, Share
 from pypicache.upstream.wire import LIMITS
 from tests.clock import ManualClock
 from tests.origin import Drip, Origin
@@ -372,15 +372,50 @@ async def test_idle_connections_count_where_the_mirror_is_known_to_serve_parts(
         assert only_copy(client, file(server.url + "/files/other")).idle == idle[-1]
 
 
-async def test_what_would_have_to_wait_for_its_turn_is_not_idle(server: RawServer) -> None:
+async def test_a_share_goes_over_what_is_idle_or_not_at_all(server: RawServer) -> None:
+    server.on(TARGET, SAYS_SO, reply(b"1", 206, length=2, then="hang", content_range="bytes 2-3/5"))
+    async with open_client(server.simple) as client:
+        copy = only_copy(client, file(server.url + TARGET))
+        await drain(await copy.open())
+        made = server.connections
+        async with await copy.open(2, 4, share=Share.BESIDE):
+            with pytest.raises(NoneIdle):
+                await copy.open(2, 4, share=Share.BESIDE)
+        assert server.connections == made
+
+
+async def test_shares_are_so_many_at_a_time_and_no_more(server: RawServer) -> None:
     server.on(TARGET, SAYS_SO)
     async with open_client(server.simple) as client:
         copy = only_copy(client, file(server.url + TARGET))
         await drain(await copy.open())
-        for left in reversed(range(LIMITS["files"])):
+        for _ in range(SHARES):
             assert copy.idle == 1
-            await client._slots.acquire()
-            assert client._slots.free == left
+            client._parts.take()
+        assert copy.idle == 0
+        with pytest.raises(NoneIdle):
+            await copy.open(2, 4, share=Share.BESIDE)
+        client._parts.give_back()
+        await drain(await copy.open(2, 4, share=Share.BESIDE))
+        assert client._parts.left == 1
+
+
+async def test_a_mirror_that_refused_a_part_is_asked_for_shares_again_later(server: RawServer) -> None:
+    server.on(TARGET, SAYS_SO, reply(status=503), SAYS_SO, WHOLE, SAYS_SO)
+    clock = ManualClock()
+    async with open_client(server.simple, monotonic=clock.monotonic) as client:
+        copy = only_copy(client, file(server.url + TARGET))
+        await drain(await copy.open())
+        with pytest.raises(UpstreamRefused):
+            await copy.open(0, 2)
+        clock.advance(LATER - 1)
+        await drain(await copy.open())
+        assert copy.idle == 0
+        clock.advance(2)
+        assert copy.idle == 1
+        await drain(await copy.open(0, 2))  # sent whole
+        clock.advance(100 * LATER)
+        await drain(await copy.open())
         assert copy.idle == 0
 
 

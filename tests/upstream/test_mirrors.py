@@ -25,7 +25,8 @@ from pypicache.rules.retry import AGED
 from pypicache.simple.model import File, ProjectName
 from pypicache.upstream.faults import BadLink
 from pypicache.upstream.mirrors import Mirrors
-from pypicache.upstream.source import Copy, Listing, NotModified, Validators
+from pypicache.upstream.source import Copy, Listing, NotModified, Share, Validators
+from pypicache.upstream.standing import FAR, MEASURABLE
 from tests.clock import ManualClock
 from tests.fakes import FakeBody, FakeCopy, Recorder, Script
 from tests.upstream.making import DEMO, JSON, WHEEL, drain, file, open_client, page
@@ -346,6 +347,7 @@ class Hanging(FakeCopy):
         stop: int | None = None,
         *,
         if_range: str | None = None,
+        share: Share | None = None,
         asking: Callable[[], object] | None = None,
     ) -> FakeBody:
         if self.asks and asking is not None:
@@ -615,15 +617,32 @@ async def test_clearly_slow_mirror_gives_way_and_gets_its_turn_back_within_a_min
     assert await source.project(DEMO) == listing("a")
 
 
-async def test_a_copy_knows_how_fast_the_mirrors_files_came_lately() -> None:
+async def test_files_of_a_far_mirror_are_shared_out() -> None:
     clock = ManualClock()
-    source = mirrors(Scripted("a", listing("a")), clock=clock)
+    source = mirrors(Scripted("a", listing("a"), copy=FakeCopy("a", [], idle=3)), clock=clock)
     (copy,) = source.copies(DEMO, file("http://a.example.org/x"), "a")
-    assert copy.rate is None
-    source._mirrors[0].delivered(10_000_000, 2.0)
-    assert copy.rate == pytest.approx(5e6)
+    assert copy.idle == 0  # nothing is known of it
+    source._mirrors[0].answered(0.05, FAR)
+    assert copy.idle == 3
     clock.advance(60)
-    assert copy.rate is None
+    assert copy.idle == 0
+    source._mirrors[0].answered(0.05, FAR / 2)
+    assert copy.idle == 0
+
+
+async def test_shares_say_nothing_of_the_mirror_but_that_the_first_came() -> None:
+    refuses = FakeCopy("a", [Script(b"1" * MEASURABLE)], fails={Share.BESIDE: refused("a", 503, 5.0)})
+    source = mirrors(Scripted("a", listing("a"), copy=refuses))
+    (copy,) = source.copies(DEMO, file("http://a.example.org/x"), "a")
+    for _ in range(3):
+        with pytest.raises(UpstreamRefused):
+            await copy.open(9, share=Share.BESIDE)
+    assert _files_state(source) is State.CLOSED
+    source._mirrors[0].failed("files", refused("a"))
+    await drain(await copy.open(0, 9, share=Share.FIRST))
+    assert (_files_state(source), source.health[0].rate) == (State.CLOSED, None)
+    await drain(await copy.open())
+    assert source.health[0].rate is not None
 
 
 async def test_mirror_whose_files_crawl_gives_way_to_another() -> None:

@@ -175,3 +175,22 @@ async def test_nothing_is_opened_after_the_end(server: RawServer) -> None:
     await asyncio.sleep(0)
     assert not connector._tasks
     assert server.connections == 1
+
+
+async def test_idle_is_what_was_used_a_moment_ago_and_is_there(
+    server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.on("/x", reply(b"12345"))
+    server.on("/last", reply(b"12345", then="close"))
+    connector = Connector(limit_per_host=20)
+    async with session_of(connector) as session:
+        assert connector.idle(f"{server.url}/x") == 0
+        await asyncio.gather(*(ask(session, f"{server.url}/x", page=False) for _ in range(3)))
+        assert connector.idle(f"{server.url}/x") == 3
+        assert connector.idle("http://127.0.0.2/x") == 0
+        await ask(session, f"{server.url}/last", page=False)
+        await until_so(
+            lambda: connector.idle(f"{server.url}/x") == 2
+        )  # whether or not it has been swept away
+        monkeypatch.setattr("pypicache.upstream.spare.FRESH", -1.0)
+        assert connector.idle(f"{server.url}/x") == 0
