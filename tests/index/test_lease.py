@@ -27,6 +27,7 @@ from pypicache.simple.model import Digest, File, Project, ProjectName
 from pypicache.store.generations import Generations
 from pypicache.store.links import LinkStore
 from pypicache.store.memory import MemoryBlobStore
+from pypicache.store.pages import Mark
 from tests.clock import ManualClock
 from tests.fakes import DictPages, FakeSource, Recorder
 
@@ -259,7 +260,12 @@ class Overtaken(OneOfTwo):
 
     def __init__(self, ours: Generations, theirs: Generations) -> None:
         super().__init__(ours)
-        self.marks = lambda key: (theirs.stored([key]), ours.marks(key))[1]
+
+        def marks(key: str) -> tuple[Mark, ...]:
+            theirs.stored([key])
+            return ours.marks(key)
+
+        self.marks = marks
 
 
 def test_no_lease_is_given_of_what_another_process_has_just_replaced(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import resource
 import shutil
 import stat
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from pypicache.errors import StoreError, StoreFull
 from pypicache.events import Event, StoreTrouble
 from pypicache.store.blobs import Spool, SpoolBusy
 from pypicache.store.disk import DiskBlobStore
+from pypicache.store.files import write_at
 from pypicache.store.keeper import Keeper
 from pypicache.store.parts import part_name
 from pypicache.store.spool import FileSpool
@@ -369,6 +370,30 @@ async def test_pieces_out_of_order_are_hashed_when_their_turn_comes(store: DiskB
         await spool.write(place * 1000, [parts[place]])
     assert spool.held == ((0, 5000),)
     assert await spool.digest("sha256") == hashlib.sha256(b"".join(parts)).hexdigest()
+    await spool.discard()
+
+
+async def test_bytes_that_land_after_others_at_their_place_were_hashed_are_hashed_anew(
+    store: DiskBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads write the same place: whatever the file has in the end, is what its digest is of."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(fd: int, offset: int, buffers: Sequence[bytes]) -> int:
+        if buffers[0][:1] == b"b":
+            begun.set()
+            go_on.wait(10)
+        return write_at(fd, offset, buffers)
+
+    monkeypatch.setattr("pypicache.store.spool.write_at", write)
+    spool = await store.spool("key", 2000)
+    slow = asyncio.ensure_future(spool.write(0, [b"b" * 1000]))
+    assert await asyncio.to_thread(begun.wait, 10)
+    await spool.write(0, [b"a" * 2000])
+    go_on.set()
+    await slow
+    assert os.pread(spool.fileno(), 2000, 0) == b"b" * 1000 + b"a" * 1000
+    assert await spool.digest("sha256") == hashlib.sha256(b"b" * 1000 + b"a" * 1000).hexdigest()
     await spool.discard()
 
 
