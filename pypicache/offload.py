@@ -120,11 +120,17 @@ class Offload:
         finally:
             self._busy -= 1
             if not self._busy:
-                self._ending = asyncio.get_running_loop().call_later(self._idle, self._end_process)
+                self._ending = asyncio.get_running_loop().call_later(self._idle, self._rest)
 
     def _tidy(self) -> None:
         self._tidying = None
         asyncio.get_running_loop().run_in_executor(self._thread, heap.trim)
+
+    def _rest(self) -> None:
+        """There was no big page for a while: most likely, what else came with them is over, too, and has left holes."""
+        self._end_process()
+        if self._tidying is None:  # else it will be done in a moment
+            self._tidy()
 
     def _helper(self) -> asyncio.Future[ProcessPoolExecutor]:
         """The helper process, when it has been started."""
