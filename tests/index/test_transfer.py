@@ -378,17 +378,6 @@ async def test_a_lane_that_was_overtaken_brings_nothing_when_it_answers_after_al
     assert transfer.origins == ("b",)
 
 
-async def test_what_has_begun_is_gone_on_with_by_one(begin: Made, store: MemoryBlobStore) -> None:
-    copy = FakeCopy("a", [parts(LARGE)], connections=1)
-    spool = await store.spool("k0", len(LARGE))
-    await spool.write(MIB // 2, [LARGE[MIB // 2 : MIB]])
-    spool.close()
-    transfer, task = begin([copy], file=large())
-    await task
-    assert transfer.fill is not None
-    assert [start for start, _, _ in copy.opened] in ([0, MIB], [0])
-
-
 async def test_the_next_mirror_goes_on_when_the_first_is_dead(begin: Made) -> None:
     first = FakeCopy(
         "a", [rest(DATA, upto=200_000, error=UpstreamRefused("a", "reset")), UpstreamRefused("a", "refused")]
