@@ -1,9 +1,9 @@
 """Filling a spool: the lanes of one download, from one mirror or several, until every byte is there.
 
 A *lane* is one connection that fetches one span of the file after the other. Most files need one lane and one
-request. Some are shared out from the start among connections that lie idle. When a large one would take long, more lanes are opened, as far as the mirrors allow, and the file is fetched
-in pieces, the front one first (`rules.pieces` decides all of that). A lane that breaks gives its span back, and the
-next lane takes it up at the very byte: on the same mirror once, unless that fell silent, then on the next.
+request; some are shared out from the start among connections that lie idle. When a large one would take long, more lanes
+are opened, as far as the mirrors allow, and the file is fetched in pieces, the front one first (`rules.pieces` decides all
+of that). A lane that breaks gives its span back, and the next takes it up at the very byte: on that mirror once, then elsewhere.
 
 Every attempt that brought new bytes clears the count of failures, so that a download goes on as long as anyone
 gives anything; it fails when every mirror has failed twice in a row without a byte.

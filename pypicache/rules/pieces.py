@@ -5,7 +5,7 @@ connection and holds no bytes. Spans are half-open [start, stop) byte offsets, a
 of them that neither overlap nor touch.
 
 - It begins with one connection for all of the file. One that isn't large is shared out among several that lie idle, if the mirror is far
-  (`shares`): no connection is opened for that, and 2 MB from far away come in a third of the time.
+  (`shares`): no connection is opened for that, and 2 MB from far away come in less than half of the time.
 - For a file that comes within `PATIENCE` no connection is opened: mirrors are shared by many. If the rest would take longer, all connections that the mirrors allow are used. That is asked every `STEP` seconds.
 - The front comes first: a free connection takes the lowest bytes that nobody fetches, so that clients who
   read in order are never far behind.

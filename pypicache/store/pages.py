@@ -48,7 +48,7 @@ class SharedPages(PageStore, Protocol):
         ...
 
     def marks(self, key: str) -> tuple[Mark, ...]:
-        """The same number, process by process, for who looks again and again: a tenth of a microsecond each."""
+        """The same number, process by process, for who looks again and again."""
         ...
 
     def take(self, key: str) -> bool:

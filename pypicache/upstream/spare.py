@@ -104,15 +104,12 @@ class Connector(aiohttp.TCPConnector):
     def idle(self, url: str) -> int:
         """How many connections to that host have nothing to do, and had a moment ago: those are still there, most likely."""
         parts = urlsplit(url)
-        host = self._known.get((parts.scheme, parts.netloc))
+        if (host := self._known.get((parts.scheme, parts.netloc))) is None:
+            return 0
         now = self._loop.time()
-        return (
-            sum(
-                now - since <= FRESH and protocol.is_connected() and not protocol.should_close
-                for protocol, since in self._conns.get(host.key, ())
-            )
-            if host is not None
-            else 0
+        return sum(
+            now - since <= FRESH and protocol.is_connected() and not protocol.should_close
+            for protocol, since in self._conns.get(host.key, ())
         )
 
     def fan_out(self, url: str) -> None:

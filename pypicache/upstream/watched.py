@@ -68,8 +68,7 @@ class WatchedCopy:
             self._report(error, 0, 0.0)
             raise
         except asyncio.CancelledError:
-            silence = -1.0 if began is None else time.monotonic() - began
-            if silence >= SILENCE:
+            if began is not None and (silence := time.monotonic() - began) >= SILENCE:
                 self._report(
                     UpstreamTimeout(self.origin, f"given up after {silence:.1f} s of silence"), 0, 0.0
                 )

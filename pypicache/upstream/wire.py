@@ -227,14 +227,14 @@ class Wire:
         via = {} if self._via is None else {"Via": hops.via(self._via)}
         sent = {**self._everywhere, **via, **(self._own_headers if own else {}), **headers}
         proxy = self._egress.proxy_for(url)
+        direct: Route = "own" if own else "foreign"
+        if proxy is None:
+            answer = await self._connectors[direct].exchange(url, sent, read_timeout=self.read_timeout)
+            if answer is not None:
+                return answer
+        if idle_only:
+            raise NoneIdle
         if proxy is None or proxy.socks:
-            direct: Route = "own" if own else "foreign"
-            if proxy is None:
-                answer = await self._connectors[direct].exchange(url, sent, read_timeout=self.read_timeout)
-                if answer is not None:
-                    return answer
-            if idle_only:
-                raise NoneIdle
             session = self._sessions[direct if proxy is None else "socks"]
             return await session.get(URL(url, encoded=True), headers=sent, allow_redirects=False)
         secret = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}

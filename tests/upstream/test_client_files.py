@@ -384,6 +384,17 @@ async def test_a_share_goes_over_what_is_idle_or_not_at_all(server: RawServer) -
         assert server.connections == made
 
 
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_no_share_goes_through_a_proxy(server: RawServer, scheme: str) -> None:
+    """What lies idle there isn't known."""
+    through = server.url.replace("http", scheme, 1)
+    async with open_client("http://e.example/simple/", proxy=through) as client:
+        copy = only_copy(client, file(f"http://e.example{TARGET}"))
+        with pytest.raises(NoneIdle):
+            await copy.open(2, 4, share=Share.BESIDE)
+    assert TARGET not in "".join(server.targets)
+
+
 async def test_shares_are_so_many_at_a_time_and_no_more(server: RawServer) -> None:
     server.on(TARGET, SAYS_SO)
     async with open_client(server.simple) as client:
